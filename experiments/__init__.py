@@ -1,0 +1,1 @@
+"""What an experiment is, who gets which variant, and what happened."""

@@ -1,0 +1,1 @@
+"""Where definitions and events live."""

@@ -1,0 +1,1 @@
+"""The web service, its pages and the command line."""
