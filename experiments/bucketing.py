@@ -1,0 +1,117 @@
+"""Where a unit falls on the line from 0 to 1: GrowthBook's open hash, ranges and namespaces.
+
+The algorithm is that of the helper functions in GrowthBook's SDK specification (docs/lib/build-your-own), so that
+every GrowthBook SDK in a shop's own process gives the same variant. tests/vectors.json pins it for ever.
+"""
+
+import struct
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+
+Range = tuple[float, float]  # half-open: the first is inside, the second is not
+
+BUCKETS = 10_000  # hash version 2 has this many places: n is a multiple of 1 / BUCKETS
+
+_OFFSET, _PRIME, _MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
+
+
+def fnv1a32(text: str) -> int:
+    """FNV-1a, 32 bit, over UTF-16 code units (Fowler, Noll, Vo; draft-eastlake-fnv)."""
+    return _fold(_OFFSET, text)
+
+
+def _fold(state: int, text: str) -> int:
+    # Only the low 32 bits of the state reach the low 32 bits of the result, so masking may wait: once for every four
+    # units is a quarter faster than once for each, and the numbers stay small enough.
+    units: Sequence[int]
+    if text.isascii():
+        units = text.encode()
+    else:
+        wide = text.encode("utf-16-le", "surrogatepass")
+        units = struct.unpack(f"<{len(wide) // 2}H", wide)
+    following = iter(units)
+    for _ in range(len(units) & 3):
+        state = ((state ^ next(following)) * _PRIME) & _MASK
+    for a, b, c, d in zip(following, following, following, following, strict=True):
+        state = ((((((((state ^ a) * _PRIME) ^ b) * _PRIME) ^ c) * _PRIME) ^ d) * _PRIME) & _MASK
+    return state
+
+
+class Bucketer:
+    """The bucket of a unit under one seed, 0 to 9,999: exactly `bucket(seed, unit_id) * 10_000` of hash version 2."""
+
+    __slots__ = ("_seeded", "seed")
+
+    def __init__(self, seed: str) -> None:
+        self.seed = seed
+        self._seeded = fnv1a32(seed)
+
+    def __call__(self, unit_id: str) -> int:
+        """The bucket of this unit."""
+        return _fold(_OFFSET, str(_fold(self._seeded, unit_id))) % BUCKETS
+
+
+def bucket(seed: str, unit_id: str, version: int = 2) -> float | None:
+    """The unit's place n on the line, in [0, 1); None for a hash version that does not exist."""
+    if version == 2:
+        return Bucketer(seed)(unit_id) / BUCKETS
+    if version == 1:  # biased when experiments run in parallel; kept because old experiments were drawn with it
+        return fnv1a32(unit_id + seed) % 1_000 / 1_000
+    return None
+
+
+def in_range(n: float, span: Sequence[float]) -> bool:
+    """Whether n lies in the half-open range."""
+    return span[0] <= n < span[1]
+
+
+def in_namespace(unit_id: str, namespace: tuple[str, float, float]) -> bool:
+    """Whether the unit is in the namespace's part of the line: `(name, start, end)`, hash version 1."""
+    name, start, end = namespace
+    return start <= fnv1a32(f"{unit_id}__{name}") % 1_000 / 1_000 < end
+
+
+def equal_weights(count: int) -> list[float]:
+    """So many weights, all equal, with the sum 1; none if the count is below 1."""
+    return [1 / count] * count if count > 0 else []
+
+
+def usable_weights(count: int, weights: Sequence[float] | None) -> Sequence[float]:
+    """These weights, or equal ones where their number or their sum (outside 0.99 to 1.01) is wrong."""
+    if weights is None or len(weights) != count or not 0.99 <= _total(weights) <= 1.01:
+        return equal_weights(count)
+    return weights
+
+
+def _total(weights: Iterable[float]) -> float:
+    total = 0.0
+    for weight in weights:  # not sum(): from Python 3.12 on it compensates, and other languages do not
+        total += weight
+    return total
+
+
+def bucket_ranges(coverage: float, weights: Sequence[float]) -> list[Range]:
+    """A range for each weight, starting at the sum of those before it and `coverage * weight` long.
+
+    Growing the coverage stretches each range at its end, so that it moves nobody who is inside.
+    """
+    coverage = min(max(coverage, 0.0), 1.0)
+    ranges, start = [], 0.0
+    for weight in usable_weights(len(weights), weights):
+        ranges.append((start, start + coverage * weight))
+        start += weight
+    return ranges
+
+
+def choose(n: float, ranges: Sequence[Sequence[float]]) -> int:
+    """The index of the first range that n lies in; -1 if it lies in none."""
+    for index, span in enumerate(ranges):
+        if span[0] <= n < span[1]:
+            return index
+    return -1
+
+
+def in_buckets(span: Sequence[float]) -> range:
+    """The range as whole buckets of hash version 2: k is among them exactly if k / 10,000 lies in the range."""
+    start = bisect_left(range(BUCKETS), span[0], key=lambda k: k / BUCKETS)
+    return range(start, bisect_left(range(BUCKETS), span[1], lo=start, key=lambda k: k / BUCKETS))
