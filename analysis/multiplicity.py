@@ -10,6 +10,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.dunnett import dunnett as dunnett
+from analysis.dunnett import dunnett_critical as dunnett_critical
 from experiments.errors import Invalid
 
 Method = Literal["none", "bonferroni", "sidak", "holm", "holm_sidak", "hochberg", "hommel", "bh", "by"]

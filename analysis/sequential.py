@@ -1,9 +1,10 @@
 """Readings that stay valid however often one looks: asymptotic confidence sequences and the mixture SPRT.
 
 Both mix the likelihood ratio over a normal effect, so they are one family:
-log E = z^2 r / (2 (1 + r)) - log(1 + r) / 2, where r is the mixing variance over the squared standard error. A confidence sequence takes r = n rho^2 with rho tuned
-to the planned sample (Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, arXiv 2103.06476, Annals of Statistics 2024,
-eq. 9 and B.2); the mSPRT takes r = tau^2 / se^2 with a fixed tau^2 (Johari, Koomen, Pekelis & Walsh 2017).
+log E = z^2 r / (2 (1 + r)) - log(1 + r) / 2, where r is the mixing variance over the squared standard error.
+A confidence sequence takes r = n rho^2 with rho tuned to the planned sample (Waudby-Smith, Arbour, Sinha, Kennedy &
+Ramdas, arXiv 2103.06476, Annals of Statistics 2024, eq. 9 and B.2); the mSPRT takes r = tau^2 / se^2 with a fixed
+tau^2 (Johari, Koomen, Pekelis & Walsh 2017).
 
 The guarantee is asymptotic: below about 100 conversions an arm the numbers are too early to act on.
 """
