@@ -1,0 +1,70 @@
+"""Sums and sums of products of whole columns, exact for integers and short decimals."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+LARGEST_INTEGER = 1 << 53
+"""Below this every integer is a double, and sums of such doubles are exact in any order."""
+
+_LIMB = 1 << 18
+
+
+def as_integers(array: Array) -> tuple[NDArray[np.int64], int] | None:
+    """The values times 10**scale as integers, for integers and for decimals of at most 4 places; None otherwise."""
+    if array.dtype.kind in "bi":
+        return array.astype(np.int64), 0
+    if array.dtype.kind == "u":
+        return (array.astype(np.int64), 0) if not len(array) or int(array.max()) < 2**63 else None
+    if not len(array):
+        return array.astype(np.int64), 0
+    for scale in (0, 2, 4):
+        factor = 10.0**scale
+        if np.abs(array).max() * factor >= LARGEST_INTEGER:
+            return None
+        if not np.array_equal(np.rint(array[:1000] * factor) / factor, array[:1000]):
+            continue
+        scaled = np.rint(array * factor)
+        if np.array_equal(scaled / factor, array):
+            return scaled.astype(np.int64), scale
+    return None
+
+
+def _largest(a: Array) -> int:
+    return max(abs(int(a.max())), abs(int(a.min()))) if len(a) else 0
+
+
+def total(a: Array) -> int | float:
+    """The sum: exact for integers, however large."""
+    if a.dtype.kind == "f":
+        return float(a.sum())
+    if _largest(a) * len(a) < 2**63:
+        return int(a.sum())
+    return sum(int(limb.sum()) * _LIMB**i for i, limb in enumerate(_limbs(a)))
+
+
+def dot(a: Array, b: Array) -> int | float:
+    """The sum of products: exact for integers, by limbs of 18 bits where the plain product could overflow."""
+    if a.dtype.kind == "f" or b.dtype.kind == "f":
+        return float(a.astype(np.float64, copy=False) @ b.astype(np.float64, copy=False))
+    bound = _largest(a) * _largest(b) * max(len(a), 1)
+    if bound < LARGEST_INTEGER:
+        return int(a.astype(np.float64) @ b.astype(np.float64))
+    if bound < 2**63:
+        return int(a @ b)
+    return sum(
+        int(x @ y) * _LIMB ** (i + j)
+        for i, x in enumerate(_limbs(a))
+        for j, y in enumerate(_limbs(b))
+    )  # fmt: skip
+
+
+def _limbs(a: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    limbs = []
+    while _largest(a) >= _LIMB:
+        a, low = np.divmod(a, _LIMB)
+        limbs.append(low)
+    return [*limbs, a]

@@ -1,0 +1,270 @@
+"""The one estimator: a value for each variant, its influence on a unit's columns, and the covariance over variants.
+
+Everything after - difference, lift, non-inferiority, corrections, monitoring - takes only that. A mean is a ratio over
+the constant 1, a proportion a mean of 0 and 1, and CUPED an extension of the influence by the covariates.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtr, stdtrit
+
+from analysis.moments import Moments
+from experiments.errors import NotEstimable
+from experiments.metrics import Direction, Metric
+
+Array = NDArray[np.float64]
+Alternative = Literal["two-sided", "greater", "less"]
+
+FEW_DEGREES_OF_FREEDOM = 200
+"""Below this the lift's interval takes the t quantile of the difference; above, the normal one of the published tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Values (..., a) of one metric in a variants, and their covariance (..., a, a).
+
+    `own` (..., a) is the variance of each value from its own variant's units alone, `units` (..., a) their number;
+    `slope` (..., x) is CUPED's theta.
+    """
+
+    values: Array
+    covariance: Array
+    own: Array
+    units: Array
+    slope: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An absolute effect, treatment less control, with its interval; every field has the leading axes of the Moments."""
+
+    estimate: Any
+    standard_error: Any
+    degrees_of_freedom: Any
+    p_value: Any
+    low: Any
+    high: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Two bounds; one that does not exist is None, and `reason` says why."""
+
+    low: float | None
+    high: float | None
+    reason: str | None = None
+
+
+def estimate(metric: Metric, variants: Sequence[Moments], adjust: bool = False) -> Estimates:
+    """The metric in each variant by the delta method over units (Deng, Knoblich & Lu 2018, eq. 3).
+
+    With `adjust`, by CUPED on the metric's covariates (Deng et al. 2013; for ratios on the linearised ratio, Jin & Ba
+    2021): one slope from the covariances within variants, pooled over all of them, and one grand mean of the
+    covariates, so that a variant's number is the same in every comparison. Raises NotEstimable.
+    """
+    adjust = adjust and bool(metric.covariates)
+    columns = (*metric.columns, *(metric.covariates if adjust else ()))
+    samples = [m.restrict(columns) for m in variants]
+    plain_proportion = metric.type == "proportion" and not adjust
+    _refuse_too_few(samples, 1 if plain_proportion else 2)
+    means = np.stack([m.mean for m in samples], axis=-2)
+    values, influence = _linearised(metric, means)
+    units = np.stack([np.asarray(m.n, dtype=np.float64) for m in samples], axis=-1)
+    if plain_proportion:
+        own = values * (1 - values) / units
+        return Estimates(values, _diagonal(own), own, units)
+    if not adjust:
+        own = _variances(samples, influence, influence) / units
+        return Estimates(values, _diagonal(own), own, units)
+    return _adjusted(samples, means, values, influence, units, len(metric.columns))
+
+
+def difference(
+    estimates: Estimates,
+    treatment: int,
+    control: int = 0,
+    alpha: float = 0.05,
+    alternative: Alternative = "two-sided",
+    null: float = 0.0,
+) -> Difference:
+    """The treatment's value less the control's by Welch's t, with Satterthwaite's degrees of freedom."""
+    v_c, v_t = estimates.own[..., control], estimates.own[..., treatment]
+    effect = estimates.values[..., treatment] - estimates.values[..., control]
+    variance = (
+        estimates.covariance[..., treatment, treatment]
+        + estimates.covariance[..., control, control]
+        - 2 * estimates.covariance[..., treatment, control]
+    )
+    error = np.sqrt(np.maximum(variance, 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = (v_c + v_t) ** 2 / (
+            v_c**2 / (estimates.units[..., control] - 1) + v_t**2 / (estimates.units[..., treatment] - 1)
+        )
+        t = (effect - null) / error
+    return _reading(effect, error, freedom, t, alpha, alternative)
+
+
+def non_inferiority(
+    estimates: Estimates,
+    treatment: int,
+    margin: float,
+    control: int = 0,
+    relative: bool = True,
+    direction: Direction = "increase",
+    alpha: float = 0.05,
+) -> Difference:
+    """Is the treatment no worse than the control by `margin` or more? One-sided; the effect is the distance to margin.
+
+    A relative margin tests mu_t - (1 - margin) mu_c > 0 with variance v_t + (1 - margin)^2 v_c, which needs no ratio.
+    """
+    worse = -1.0 if direction == "increase" else 1.0
+    scale = np.sign(estimates.values[..., control]) if relative else 1.0
+    keep = 1.0 + worse * margin * scale if relative else 1.0
+    v_c, v_t = estimates.own[..., control], estimates.own[..., treatment]
+    cov = estimates.covariance
+    variance = (
+        cov[..., treatment, treatment] + keep**2 * cov[..., control, control] - 2 * keep * cov[..., treatment, control]
+    )
+    effect = estimates.values[..., treatment] - keep * estimates.values[..., control]
+    effect = effect if relative else effect - worse * margin
+    error = np.sqrt(np.maximum(variance, 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        v_k = keep**2 * v_c
+        freedom = (v_k + v_t) ** 2 / (
+            v_k**2 / (estimates.units[..., control] - 1) + v_t**2 / (estimates.units[..., treatment] - 1)
+        )
+        t = effect / error
+    return _reading(effect, error, freedom, t, alpha, "greater" if direction == "increase" else "less")
+
+
+def lift(estimates: Estimates, treatment: int, control: int = 0, alpha: float = 0.05) -> Interval:
+    """The interval of the relative effect by Fieller, on the control's absolute value where that is negative."""
+    m_c, m_t = float(estimates.values[control]), float(estimates.values[treatment])
+    cov = estimates.covariance
+    reading = difference(estimates, treatment, control, alpha)
+    critical = float(ndtri(1 - alpha / 2))
+    if np.isfinite(reading.degrees_of_freedom) and reading.degrees_of_freedom < FEW_DEGREES_OF_FREEDOM:
+        critical = float(stdtrit(reading.degrees_of_freedom, 1 - alpha / 2))
+    v_c, v_t = float(cov[control, control]), float(cov[treatment, treatment])
+    found = fieller(m_c, v_c, m_t, v_t, float(cov[treatment, control]), critical)
+    if m_c < 0 and found.low is not None and found.high is not None:
+        return Interval(-found.high, -found.low, "the control's value is negative: relative to its absolute value")
+    return found
+
+
+def fieller(m_c: float, v_c: float, m_t: float, v_t: float, cov: float, critical: float) -> Interval:
+    """Fieller's (1954) interval of m_t / m_c - 1, unbounded where m_c is within `critical` standard errors of 0.
+
+    The roots of (m_t - r m_c)^2 = critical^2 (v_t - 2 r cov + r^2 v_c); it excludes 0 exactly when the z-test does.
+    """
+    square = critical**2
+    if m_c == 0:
+        return Interval(None, None, "the control's value is 0")
+    a = m_c**2 - square * v_c
+    if a <= 0:
+        return Interval(None, None, "the control's value cannot be told from 0, so the lift has no bounds")
+    # about r = m_t / m_c the roots are small differences: solved for the shift, nothing cancels
+    ratio = m_t / m_c
+    spread = v_t - 2 * ratio * cov + ratio**2 * v_c
+    slant = cov - ratio * v_c
+    root = critical * np.sqrt(max(m_c**2 * spread - square * (v_c * spread - slant**2), 0.0))
+    middle = ratio - 1 - square * slant / a
+    return Interval(float(middle - root / a), float(middle + root / a))
+
+
+def relative(estimates: Estimates, treatment: int, control: int = 0) -> float:
+    """The point estimate of the lift, on the control's absolute value; raises NotEstimable where that is 0."""
+    m_c = float(estimates.values[control])
+    if m_c == 0:
+        raise NotEstimable("the control's value is 0, so there is no lift")
+    return float(estimates.values[treatment] - m_c) / abs(m_c)
+
+
+def omnibus(estimates: Estimates) -> tuple[float, int]:
+    """Wald's chi-square that all variants have one value, and its degrees of freedom."""
+    contrasts = np.hstack([-np.ones((len(estimates.values) - 1, 1)), np.eye(len(estimates.values) - 1)])
+    effects = contrasts @ estimates.values
+    covariance = contrasts @ estimates.covariance @ contrasts.T
+    return float(effects @ np.linalg.solve(covariance, effects)), len(effects)
+
+
+def _refuse_too_few(samples: Sequence[Moments], needed: int) -> None:
+    for m in samples:
+        if m.exact and m.n < 1:
+            raise NotEstimable("a variant has no units")
+        if m.exact and m.n < needed:
+            raise NotEstimable("a variant has a single unit, so its variance is not known")
+
+
+def _linearised(metric: Metric, means: Array) -> tuple[Array, Array]:
+    """Values (..., a) and influence (..., a, k) of a unit's columns on them."""
+    influence = np.zeros_like(means)
+    if metric.denominator is None:
+        influence[..., 0] = 1.0
+        return means[..., 0], influence
+    over = means[..., 1]
+    if over.ndim == 1 and bool((over == 0).any()):
+        raise NotEstimable(f"no {metric.denominator} in a variant: there is nothing to divide by")
+    values = means[..., 0] / over
+    influence[..., 0] = 1.0 / over
+    influence[..., 1] = -values / over
+    return values, influence
+
+
+def _variances(samples: Sequence[Moments], g: Array, h: Array) -> Array:
+    return np.stack(
+        [np.asarray(m.bilinear(g[..., i, :], h[..., i, :]), dtype=np.float64) for i, m in enumerate(samples)], axis=-1
+    )
+
+
+def _diagonal(own: Array) -> Array:
+    return own[..., :, None] * np.eye(own.shape[-1])
+
+
+def _adjusted(
+    samples: Sequence[Moments], means: Array, values: Array, influence: Array, units: Array, measured: int
+) -> Estimates:
+    covs = np.stack([m.cov for m in samples], axis=-3)
+    pooled = (units - 1)[..., None, None] * covs
+    s_xx = pooled[..., measured:, measured:].sum(axis=-3)
+    s_xl = np.einsum("...aij,...aj->...i", pooled[..., measured:, :], influence)
+    slope = _solve(s_xx, s_xl)
+    # relative to the grand mean of the covariates over all variants
+    shares = units / units.sum(axis=-1, keepdims=True)
+    covariates = means[..., measured:]
+    grand = np.einsum("...a,...ax->...x", shares, covariates)
+    adjusted = values - np.einsum("...ax,...x->...a", covariates - grand[..., None, :], slope)
+    residual = influence.copy()
+    residual[..., measured:] = -slope[..., None, :]
+    own = _variances(samples, residual, residual) / units
+    # the grand mean is shared: variant j moves variant i's value by share_j * slope
+    shared = np.zeros_like(influence)
+    shared[..., measured:] = slope[..., None, :]
+    toward = _variances(samples, residual, shared) / units * shares
+    among = (_variances(samples, shared, shared) / units * shares**2).sum(axis=-1)
+    covariance = _diagonal(own) + toward[..., :, None] + toward[..., None, :] + among[..., None, None]
+    return Estimates(adjusted, covariance, own, units, slope)
+
+
+def _solve(s_xx: Array, s_xl: Array) -> Array:
+    """The slope, on the scale of correlations, so that units of measure and collinear covariates do no harm."""
+    scale = np.sqrt(np.diagonal(s_xx, axis1=-2, axis2=-1))
+    safe = np.where(scale > 0, scale, 1.0)
+    correlation = s_xx / safe[..., :, None] / safe[..., None, :]
+    inverse = np.linalg.pinv(correlation, rcond=1e-10, hermitian=True)
+    return np.asarray(np.einsum("...ij,...j->...i", inverse, s_xl / safe) / safe)
+
+
+def _reading(effect: Any, error: Any, freedom: Any, t: Any, alpha: float, alternative: Alternative) -> Difference:
+    with np.errstate(invalid="ignore"):
+        if alternative == "two-sided":
+            reach = stdtrit(freedom, 1 - alpha / 2) * error
+            return Difference(effect, error, freedom, 2 * stdtr(freedom, -np.abs(t)), effect - reach, effect + reach)
+        reach = stdtrit(freedom, 1 - alpha) * error
+        if alternative == "greater":
+            return Difference(effect, error, freedom, stdtr(freedom, -t), effect - reach, np.inf + effect)
+        return Difference(effect, error, freedom, stdtr(freedom, t), -np.inf + effect, effect + reach)

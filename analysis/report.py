@@ -1,0 +1,275 @@
+"""The report: plain frozen values, and the JSON they promise."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from analysis.checks import Check
+from analysis.decision import Verdict
+from experiments.metrics import MetricType
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An estimate with its interval; a bound that does not exist is None, and `reason` says why."""
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+    standard_error: float | None = None
+    reason: str | None = None
+
+    def to_dict(self, standard_error: bool = False) -> Json:
+        """As JSON, with the standard error where the contract has one."""
+        out: Json = {"estimate": _finite(self.estimate)}
+        if standard_error:
+            out["standard_error"] = _finite(self.standard_error)
+        out |= {"low": _finite(self.low), "high": _finite(self.high)}
+        return out | ({"reason": self.reason} if self.reason else {})
+
+
+NOTHING = Effect(None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class VariantResult:
+    """One metric in one variant; money in major units."""
+
+    variant: str
+    units: int
+    value: float | None
+    standard_error: float | None
+    numerator: float | None
+    denominator: float | None
+    capped_units: int | None = None
+
+    def to_dict(self) -> Json:
+        """As JSON."""
+        out: Json = {
+            "variant": self.variant,
+            "units": self.units,
+            "value": _finite(self.value),
+            "standard_error": _finite(self.standard_error),
+            "numerator": _finite(self.numerator),
+            "denominator": _finite(self.denominator),
+        }
+        return out | ({} if self.capped_units is None else {"capped_units": self.capped_units})
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """The CUPED reading: what the covariates took off the variance, and the effect that is left."""
+
+    variance_reduction: float | None
+    difference: Effect
+    lift: Effect
+    p_value: float | None
+    values: Mapping[str, float]
+    slopes: Mapping[str, float]
+    reason: str | None = None
+
+    def to_dict(self) -> Json:
+        """As JSON."""
+        return {
+            "variance_reduction": _finite(self.variance_reduction),
+            "difference": self.difference.to_dict(standard_error=True),
+            "lift": self.lift.to_dict(),
+            "p_value": _finite(self.p_value),
+            "values": {k: _finite(v) for k, v in self.values.items()},
+            "slopes": {k: _finite(v) for k, v in self.slopes.items()},
+            "estimable": self.reason is None,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AnyTime:
+    """The interval and p-value that stay valid however often one looks."""
+
+    low: float | None
+    high: float | None
+    p_value: float | None
+
+    def to_dict(self) -> Json:
+        """As JSON."""
+        return {"low": _finite(self.low), "high": _finite(self.high), "p_value": _finite(self.p_value)}
+
+
+@dataclass(frozen=True, slots=True)
+class NonInferiority:
+    """A guardrail's question: is the variant no worse than control by the margin or more?"""
+
+    margin: float
+    relative: bool
+    p_value: float | None
+    holds: bool
+
+    def to_dict(self) -> Json:
+        """As JSON."""
+        return {
+            "margin": self.margin, "relative": self.relative, "p_value": _finite(self.p_value), "holds": self.holds
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One variant against control on one metric; `method` names the test, `notes` what to know when reading it."""
+
+    variant: str
+    control: str
+    difference: Effect = NOTHING
+    lift: Effect = NOTHING
+    p_value: float | None = None
+    p_value_adjusted: float | None = None
+    difference_adjusted: Effect | None = None
+    chance_to_win: float | None = None
+    expected_loss: float | None = None
+    sequential: AnyTime | None = None
+    cuped: Adjusted | None = None
+    uncapped: Effect | None = None
+    non_inferiority: NonInferiority | None = None
+    method: str | None = None
+    estimable: bool = True
+    reason: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> Json:
+        """As JSON."""
+        out: Json = {
+            "variant": self.variant,
+            "control": self.control,
+            "difference": self.difference.to_dict(standard_error=True),
+            "lift": self.lift.to_dict(),
+            "p_value": _finite(self.p_value),
+            "p_value_adjusted": _finite(self.p_value_adjusted),
+            "chance_to_win": _finite(self.chance_to_win),
+            "expected_loss": _finite(self.expected_loss),
+            "sequential": self.sequential.to_dict() if self.sequential else None,
+            "cuped": self.cuped.to_dict() if self.cuped else None,
+            "estimable": self.estimable,
+            "reason": self.reason,
+            "method": self.method,
+        }
+        if self.difference_adjusted is not None:
+            out["difference_adjusted"] = {k: self.difference_adjusted.to_dict()[k] for k in ("low", "high")}
+        if self.uncapped is not None:
+            out["uncapped"] = {"difference": self.uncapped.to_dict(standard_error=True)}
+        if self.non_inferiority is not None:
+            out["non_inferiority"] = self.non_inferiority.to_dict()
+        if self.notes:
+            out["notes"] = list(self.notes)
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class MetricResult:
+    """One metric in every variant, and each variant against control."""
+
+    metric: str
+    type: MetricType
+    role: str | None
+    unit_count: int
+    direction: str
+    variants: tuple[VariantResult, ...]
+    comparisons: tuple[Comparison, ...]
+    cap: Mapping[str, float] | None = None
+
+    def comparison(self, variant: str) -> Comparison:
+        """The comparison of one variant; KeyError where it was not compared."""
+        for found in self.comparisons:
+            if found.variant == variant:
+                return found
+        raise KeyError(variant)
+
+    def variant(self, variant: str) -> VariantResult:
+        """The numbers of one variant; KeyError where it was not seen."""
+        for found in self.variants:
+            if found.variant == variant:
+                return found
+        raise KeyError(variant)
+
+    def to_dict(self) -> Json:
+        """As JSON."""
+        out: Json = {
+            "metric": self.metric,
+            "type": self.type,
+            "role": self.role,
+            "direction": self.direction,
+            "unit_count": self.unit_count,
+            "variants": [v.to_dict() for v in self.variants],
+            "comparisons": [c.to_dict() for c in self.comparisons],
+        }
+        return out | ({} if self.cap is None else {"cap": dict(self.cap)})
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole reading of a test: who was in it, whether to believe it, what it says, what to do."""
+
+    experiment: str | None
+    as_of: str | None
+    confidence: float
+    control: str
+    variants: tuple[tuple[str, int, float | None], ...]
+    checks: tuple[Check, ...]
+    metrics: tuple[MetricResult, ...]
+    verdict: Verdict
+    segments: tuple[Json, ...] = ()
+    decompositions: tuple[Json, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, metric: str) -> MetricResult:
+        for found in self.metrics:
+            if found.metric == metric:
+                return found
+        raise KeyError(metric)
+
+    def to_dict(self) -> Json:
+        """The JSON of the contract, at full precision: what is not known is null, never NaN or Infinity."""
+        out: Json = {
+            "experiment": self.experiment,
+            "as_of": self.as_of,
+            "confidence": self.confidence,
+            "variants": [
+                {"variant": variant, "units": units, "weight": weight} for variant, units, weight in self.variants
+            ],
+            "checks": [
+                {
+                    "check": c.check,
+                    "status": c.status,
+                    "p_value": _finite(c.p_value),
+                    "statistic": _finite(c.statistic),
+                    "detail": c.detail,
+                }
+                for c in self.checks
+            ],
+            "metrics": [m.to_dict() for m in self.metrics],
+            "verdict": self.verdict.to_dict(),
+        }
+        if self.segments:
+            out["segments"] = list(self.segments)
+        if self.decompositions:
+            out["decompositions"] = list(self.decompositions)
+        return out | dict(self.extra)
+
+    def _repr_html_(self) -> str:
+        """As notebooks show it."""
+        from analysis.tables import as_html
+
+        return as_html(self)
+
+    def __str__(self) -> str:
+        from analysis.tables import as_text
+
+        return as_text(self)
+
+
+def _finite(number: float | None) -> float | None:
+    """Python's own float, or None where it is none: JSON has no NaN."""
+    if number is None:
+        return None
+    number = float(number)
+    return number if math.isfinite(number) else None
