@@ -10,9 +10,10 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.dunnett import dunnett as dunnett
-from analysis.dunnett import dunnett_critical as dunnett_critical
+from analysis.dunnett import dunnett, dunnett_critical
 from experiments.errors import Invalid
+
+__all__ = ["Method", "adjust", "dunnett", "dunnett_critical", "simultaneous_alpha"]
 
 Method = Literal["none", "bonferroni", "sidak", "holm", "holm_sidak", "hochberg", "hommel", "bh", "by"]
 _Array = NDArray[np.float64]
