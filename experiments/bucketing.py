@@ -8,6 +8,8 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
+from fnv_hash_fast import fnv1a_32
+
 Range = tuple[float, float]  # half-open: the first is inside, the second is not
 
 BUCKETS = 10_000  # hash version 2 has this many places: n is a multiple of 1 / BUCKETS
@@ -17,38 +19,33 @@ _OFFSET, _PRIME, _MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 
 def fnv1a32(text: str) -> int:
     """FNV-1a, 32 bit, over UTF-16 code units (Fowler, Noll, Vo; draft-eastlake-fnv)."""
-    return _fold(_OFFSET, text)
+    try:
+        # up to U+00FF a code unit is a byte, and the compiled hash of bytes is ten times as fast
+        return fnv1a_32(text.encode("latin-1"))
+    except UnicodeEncodeError:
+        return _fold_units(text)
 
 
-def _fold(state: int, text: str) -> int:
-    # Only the low 32 bits of the state reach the low 32 bits of the result, so masking may wait: once for every four
-    # units is a quarter faster than once for each, and the numbers stay small enough.
-    units: Sequence[int]
-    if text.isascii():
-        units = text.encode()
-    else:
-        wide = text.encode("utf-16-le", "surrogatepass")
-        units = struct.unpack(f"<{len(wide) // 2}H", wide)
-    following = iter(units)
-    for _ in range(len(units) & 3):
-        state = ((state ^ next(following)) * _PRIME) & _MASK
-    for a, b, c, d in zip(following, following, following, following, strict=True):
-        state = ((((((((state ^ a) * _PRIME) ^ b) * _PRIME) ^ c) * _PRIME) ^ d) * _PRIME) & _MASK
+def _fold_units(text: str) -> int:
+    state = _OFFSET
+    for (unit,) in struct.iter_unpack("<H", text.encode("utf-16-le", "surrogatepass")):
+        state = ((state ^ unit) * _PRIME) & _MASK
     return state
 
 
 class Bucketer:
     """The bucket of a unit under one seed, 0 to 9,999: exactly `bucket(seed, unit_id) * 10_000` of hash version 2."""
 
-    __slots__ = ("_seeded", "seed")
+    __slots__ = ("seed",)
 
     def __init__(self, seed: str) -> None:
         self.seed = seed
-        self._seeded = fnv1a32(seed)
 
     def __call__(self, unit_id: str) -> int:
         """The bucket of this unit."""
-        return _fold(_OFFSET, str(_fold(self._seeded, unit_id))) % BUCKETS
+        text = self.seed + unit_id
+        first = fnv1a_32(text.encode()) if text.isascii() else fnv1a32(text)
+        return fnv1a_32(str(first).encode()) % BUCKETS
 
 
 def bucket(seed: str, unit_id: str, version: int = 2) -> float | None:
