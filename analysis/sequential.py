@@ -116,6 +116,11 @@ def msprt(
     return _mixture(estimate, standard_error, np.asarray(tau2) / errors**2, alpha, "two-sided")
 
 
+def boundary(ratio: Array, alpha: float = 0.05) -> Array:
+    """The |z| at which a two-sided mixture rejects, for ratio = n rho^2 (or tau^2 / se^2)."""
+    return np.asarray(np.sqrt(2 * (1 + 1 / ratio) * (np.log1p(ratio) / 2 - np.log(alpha))))
+
+
 def running_p_value(p_values: Array) -> Array:
     """The smallest p-value so far, look by look (last axis): what an always-valid test may be decided on."""
     return np.minimum.accumulate(np.asarray(p_values, dtype=float), axis=-1)
@@ -130,12 +135,11 @@ def _mixture(
     spread = np.log1p(ratio) / 2
     if alternative == "two-sided":
         log_e = 0.5 * z**2 * ratio / (1 + ratio) - spread
-        evidence = spread - np.log(alpha)
+        half = errors * boundary(ratio, alpha)
     else:
         signed = z if alternative == "greater" else -z
         log_e = _log_expm1(0.5 * np.maximum(signed, 0) ** 2 * ratio / (1 + ratio)) + np.log(2) - spread
-        evidence = np.log1p(np.exp(spread) / (2 * alpha))
-    half = errors * np.sqrt(2 * (1 + 1 / ratio) * evidence)
+        half = errors * np.sqrt(2 * (1 + 1 / ratio) * np.log1p(np.exp(spread) / (2 * alpha)))
     low = effect - half if alternative != "less" else np.full_like(half, -np.inf)
     high = effect + half if alternative != "greater" else np.full_like(half, np.inf)
     p_value = np.exp(-np.maximum(log_e, 0))
