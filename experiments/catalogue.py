@@ -1,0 +1,116 @@
+"""The catalogue: what a storefront sells, at what price, at what cost."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+import msgspec
+
+from experiments.errors import FieldError, Invalid
+from experiments.identifiers import ProductId
+from experiments.money import to_minor
+from experiments.shape import convert
+
+
+class Product(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing for sale; `price`, `compare_at` and `cost` in minor units of the storefront's currency.
+
+    `category` is a path (`Gear/Bags`); `stock` None means that stock is not counted.
+    """
+
+    product_id: str
+    title: str
+    price: int
+    category: str = ""
+    compare_at: int | None = None
+    cost: int | None = None
+    stock: int | None = None
+    url: str = ""
+    image: str = ""
+    attributes: dict[str, str] = {}
+
+    @property
+    def available(self) -> bool:
+        """Whether one more can be sold."""
+        return self.stock is None or self.stock > 0
+
+
+class ProductInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A product as people and programs write it: money as decimals."""
+
+    product_id: ProductId
+    title: str
+    price: Decimal
+    category: str = ""
+    compare_at: Decimal | None = None
+    cost: Decimal | None = None
+    stock: int | None = None
+    url: str = ""
+    image: str = ""
+    attributes: dict[str, str] = {}
+
+
+def parse_product(value: Mapping[str, object], currency: str) -> Product:
+    """A product at the door: Invalid names every field that cannot be true."""
+    given = convert(value, ProductInput)
+    amounts: dict[str, int | None] = {}
+    errors: list[FieldError] = []
+    for name in ("price", "compare_at", "cost"):
+        amount: Decimal | None = getattr(given, name)
+        try:
+            amounts[name] = None if amount is None else to_minor(amount, currency, name, exact=True)
+        except Invalid as refusal:
+            errors += refusal.errors
+            continue
+        if amount is not None and amount < 0:
+            errors.append(FieldError(name, f"cannot be negative, and is {amount}"))
+    if given.stock is not None and not 0 <= given.stock <= 10**9:
+        errors.append(FieldError("stock", f"must be 0 or more, and is {given.stock}"))
+    errors += [FieldError("title", "is required")] if not given.title.strip() else []
+    errors += [
+        FieldError(name, "must be an http(s) address or a path starting with /")
+        for name in ("url", "image")
+        if (link := getattr(given, name)) and not link.startswith(("http://", "https://", "/"))
+    ]
+    if errors:
+        raise Invalid(errors)
+    return Product(
+        product_id=given.product_id,
+        title=given.title.strip(),
+        price=amounts["price"] or 0,
+        category=given.category.strip(" /"),
+        compare_at=amounts["compare_at"],
+        cost=amounts["cost"],
+        stock=given.stock,
+        url=given.url,
+        image=given.image,
+        attributes=given.attributes,
+    )
+
+
+class Catalogue:
+    """An immutable view of one storefront's products, with what offers look up in it."""
+
+    def __init__(self, products: Mapping[str, Product], currency: str) -> None:
+        self.currency = currency
+        self._products = dict(products)
+        by_category: dict[str, list[Product]] = {}
+        for product in self._products.values():
+            by_category.setdefault(product.category, []).append(product)
+        self._by_category = {
+            category: tuple(sorted(members, key=lambda p: (p.price, p.product_id)))
+            for category, members in by_category.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self._products)
+
+    def __iter__(self) -> Iterator[Product]:
+        return iter(self._products.values())
+
+    def get(self, product_id: str) -> Product | None:
+        """The product, or None where the storefront does not sell it."""
+        return self._products.get(product_id)
+
+    def category(self, category: str) -> tuple[Product, ...]:
+        """The products of exactly this category path, cheapest first."""
+        return self._by_category.get(category, ())

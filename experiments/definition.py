@@ -1,0 +1,196 @@
+"""An experiment's definition: frozen data, checked at the door, never repaired."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from experiments.errors import FieldError, Invalid
+from experiments.identifiers import Key, PlacementKey
+from experiments.metrics import BUILT_IN, Metric
+from experiments.offers import Moment, Offer
+from experiments.shape import convert
+from experiments.share import parse_share
+from experiments.targeting import check_condition
+
+WHOLE = 10_000
+"""Weights sum to this, and coverage is a part of it: one is a hundredth of a percent."""
+
+Part = Annotated[int, msgspec.Meta(ge=0, le=WHOLE)]
+Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Text = Annotated[str, msgspec.Meta(max_length=4000)]
+
+
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An arm: a key, what it shows, and its weight in hundredths of a percent."""
+
+    key: Key
+    weight: Part
+    offer: Offer
+    name: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class Guardrail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A metric that must not get worse by more than the margin (a relative share such as `2%`)."""
+
+    metric: str
+    margin: str = "0%"
+
+
+class MetricPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What decides, what explains, what must not suffer."""
+
+    primary: str = "contribution_per_visitor"
+    secondary: list[str] = []
+    guardrails: list[Guardrail] = []
+
+
+class AnalysisPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the report will be read, fixed before the start."""
+
+    confidence: Annotated[float, msgspec.Meta(ge=0.5, le=0.999)] = 0.95
+    sequential: bool = True
+    correction: Literal["none", "holm", "bh", "dunnett"] = "holm"
+    window_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
+    minimum_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 7
+    target_mde: str | None = None
+
+
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When it starts and ends by itself; None where people do that."""
+
+    start_at: Moment | None = None
+    end_at: Moment | None = None
+
+
+class LayerRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The part of a layer that an experiment holds: [start, end) in hundredths of a percent."""
+
+    key: Key
+    start: Part
+    end: Part
+
+
+class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is compared, for whom, where, and how it will be judged."""
+
+    key: Key
+    placement: PlacementKey
+    variants: list[Variant]
+    name: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    hypothesis: Text = ""
+    unit: Literal["visitor", "customer"] = "visitor"
+    coverage: Part = WHOLE
+    layer: LayerRange | None = None
+    targeting: dict[str, Any] = {}
+    metrics: MetricPlan = MetricPlan()
+    analysis: AnalysisPlan = AnalysisPlan()
+    schedule: Schedule = Schedule()
+
+    @property
+    def control(self) -> Variant:
+        """What the other variants are compared with: the variant named `control`, else the first."""
+        return next((v for v in self.variants if v.key == "control"), self.variants[0])
+
+    @property
+    def fingerprint(self) -> str:
+        """What every exposure carries: 16 hex digits over all that decides who sees what."""
+        drawn = {
+            "key": self.key,
+            "placement": self.placement,
+            "unit": self.unit,
+            "coverage": self.coverage,
+            "layer": self.layer,
+            "targeting": self.targeting,
+            "variants": self.variants,
+        }
+        return hashlib.sha256(msgspec.json.encode(drawn, order="sorted")).hexdigest()[:16]
+
+    @property
+    def window(self) -> timedelta:
+        """How long after its exposure what a unit does is counted."""
+        return timedelta(days=self.analysis.window_days)
+
+    def variant(self, key: str) -> Variant | None:
+        """The variant of that key, or None."""
+        return next((v for v in self.variants if v.key == key), None)
+
+
+def parse(value: object, metrics: Mapping[str, Metric] = BUILT_IN) -> Definition:
+    """A definition at the door: Invalid lists every rule that it breaks, each with its field."""
+    definition = convert(value, Definition)
+    if not definition.name:
+        definition = msgspec.structs.replace(definition, name=definition.key)
+    errors = [*_check_variants(definition), *_check_plan(definition, metrics), *_check_traffic(definition)]
+    if errors:
+        raise Invalid(errors)
+    return definition
+
+
+def to_json(definition: Definition) -> dict[str, Any]:
+    """The definition as the contract's JSON; `parse` gives the same definition back."""
+    built: dict[str, Any] = msgspec.to_builtins(definition)
+    return built
+
+
+def _check_variants(definition: Definition) -> Iterator[FieldError]:
+    variants = definition.variants
+    if not 2 <= len(variants) <= 20:
+        yield FieldError("variants", f"there must be 2 to 20, and there are {len(variants)}")
+        return
+    seen: set[str] = set()
+    for i, variant in enumerate(variants):
+        if variant.key in seen:
+            yield FieldError(f"variants[{i}].key", f"{variant.key!r} is taken by another variant")
+        seen.add(variant.key)
+        yield from variant.offer.check(f"variants[{i}].offer")
+    total = sum(v.weight for v in variants)
+    if total != WHOLE:
+        yield FieldError("variants", f"weights must sum to {WHOLE} (hundredths of a percent), and sum to {total}")
+    if definition.control.weight == 0:
+        yield FieldError("variants", f"{definition.control.key!r} has no weight: nothing to compare with")
+    if sum(v.weight > 0 for v in variants) < 2:
+        yield FieldError("variants", "at least two variants need weight")
+
+
+def _check_plan(definition: Definition, metrics: Mapping[str, Metric]) -> Iterator[FieldError]:
+    plan = definition.metrics
+    named = [("metrics.primary", plan.primary)]
+    named += [(f"metrics.secondary[{i}]", key) for i, key in enumerate(plan.secondary)]
+    named += [(f"metrics.guardrails[{i}].metric", g.metric) for i, g in enumerate(plan.guardrails)]
+    seen: dict[str, str] = {}
+    for field, key in named:
+        if key not in metrics:
+            yield FieldError(field, f"{key!r} is not a metric; there are {', '.join(sorted(metrics))}")
+        elif key in seen:
+            yield FieldError(field, f"{key!r} already has a role, as {seen[key]}")
+        seen.setdefault(key, field)
+    for i, guardrail in enumerate(plan.guardrails):
+        yield from _check_share(guardrail.margin, f"metrics.guardrails[{i}].margin", Decimal(0), Decimal(1))
+    if definition.analysis.target_mde is not None:
+        yield from _check_share(definition.analysis.target_mde, "analysis.target_mde", Decimal("0.0001"), Decimal(10))
+
+
+def _check_share(text: str, field: str, least: Decimal, most: Decimal) -> Iterator[FieldError]:
+    try:
+        share = parse_share(text, field)
+    except Invalid as refusal:
+        yield from refusal.errors
+        return
+    if not least <= share <= most:
+        yield FieldError(field, f"must be {least * 100:f}% to {most * 100:f}%, and is {text}")
+
+
+def _check_traffic(definition: Definition) -> Iterator[FieldError]:
+    yield from (
+        FieldError(f"targeting.{error.field}".rstrip("."), error.message)
+        for error in check_condition(definition.targeting)
+    )
+    layer, schedule = definition.layer, definition.schedule
+    if layer is not None and layer.start >= layer.end:
+        yield FieldError("layer.end", f"must be greater than start, {layer.start}, and is {layer.end}")
+    if schedule.start_at and schedule.end_at and schedule.start_at >= schedule.end_at:
+        yield FieldError("schedule.end_at", "must be later than start_at")

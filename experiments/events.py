@@ -1,0 +1,291 @@
+"""What storefronts report: exposures and conversions, from untrusted JSON to rows that can be stored.
+
+Money arrives as decimals and becomes integer minor units; times become microseconds. What cannot be read is an Invalid
+that names the field; the batch around it goes on.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from experiments.errors import FieldError, Invalid
+from experiments.identifiers import EventId, Key, ProductId, UnitId
+from experiments.moment import DAY, Micros, day_number, micros, moment
+from experiments.money import exponent, to_minor
+from experiments.offers import Moment
+from experiments.shape import decode
+
+ExposureKind = Literal["assigned", "viewed"]
+NewId = Callable[[], str]
+
+EARLIEST = 946_684_800_000_000
+"""2000-01-01: an event before it is a clock that was never set."""
+
+
+class ExposureInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An exposure as the contract writes it."""
+
+    experiment: Key
+    variant: Key
+    visitor_id: UnitId | None = None
+    customer_id: UnitId | None = None
+    kind: ExposureKind = "viewed"
+    occurred_at: Moment | None = None
+    event_id: EventId | None = None
+
+
+class LineInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of an order; `price` and `cost` are of one piece."""
+
+    product_id: ProductId
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+    price: Decimal
+    cost: Decimal | None = None
+    offer: EventId | None = None
+
+
+class OrderInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An order; `revenue` is after discounts, without tax and shipping."""
+
+    type: str
+    order_id: EventId
+    revenue: Decimal | None
+    currency: str
+    visitor_id: UnitId | None = None
+    customer_id: UnitId | None = None
+    event_id: EventId | None = None
+    occurred_at: Moment | None = None
+    discount: Decimal | None = None
+    shipping: Decimal | None = None
+    tax: Decimal | None = None
+    cost: Decimal | None = None
+    items: list[LineInput] = []
+
+
+class RefundInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Money given back on an order, in part or in full."""
+
+    type: str
+    refund_id: EventId
+    order_id: EventId
+    amount: Decimal
+    currency: str
+    visitor_id: UnitId | None = None
+    customer_id: UnitId | None = None
+    event_id: EventId | None = None
+    occurred_at: Moment | None = None
+
+
+class OtherInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Any other conversion: an interaction with an offer, a page view, a name of the shop's own."""
+
+    type: Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+\Z")]
+    visitor_id: UnitId | None = None
+    customer_id: UnitId | None = None
+    event_id: EventId | None = None
+    occurred_at: Moment | None = None
+    value: Decimal | None = None
+    experiment: Key | None = None
+    variant: Key | None = None
+    placement: Key | None = None
+    offer_id: EventId | None = None
+    product_id: ProductId | None = None
+    url: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+    properties: dict[str, Any] = {}
+
+
+class _Typed(msgspec.Struct, frozen=True):
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A unit met its variant."""
+
+    experiment: str
+    variant: str
+    visitor_id: str | None
+    customer_id: str | None
+    kind: ExposureKind
+    at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an order, money in minor units."""
+
+    product_id: str
+    quantity: int
+    price: int
+    cost: int | None
+    offer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What a unit did; `event_key` is what makes a repeat a repeat, `revenue` None is an amount that nobody knows."""
+
+    event_key: str
+    type: str
+    at: Micros
+    day: int
+    visitor_id: str | None = None
+    customer_id: str | None = None
+    order_id: str | None = None
+    currency: str | None = None
+    revenue: int | None = None
+    discount: int | None = None
+    shipping: int | None = None
+    tax: int | None = None
+    cost: int | None = None
+    refunded: int | None = None
+    item_count: int = 0
+    value: float | None = None
+    experiment: str | None = None
+    variant: str | None = None
+    offer_id: str | None = None
+    lines: tuple[Line, ...] = field(default=())
+
+
+def parse_exposure(raw: bytes, now: Micros) -> Exposure:
+    """One exposure from its JSON; Invalid names the field."""
+    given = decode(raw, ExposureInput)
+    if given.visitor_id is None and given.customer_id is None:
+        raise Invalid.at("visitor_id", "is required (or customer_id, where the experiment's unit is the customer)")
+    at = _when(given.occurred_at, now)
+    return Exposure(given.experiment, given.variant, given.visitor_id, given.customer_id, given.kind, at)
+
+
+def parse_conversion(raw: bytes, now: Micros, zone: tzinfo, new_id: NewId) -> Conversion:
+    """One conversion from its JSON; Invalid names the field."""
+    kind = decode(raw, _Typed).type
+    if kind == "order":
+        return _order(decode(raw, OrderInput), now, zone)
+    if kind == "refund":
+        return _refund(decode(raw, RefundInput), now, zone)
+    return _other(decode(raw, OtherInput), raw, now, zone, new_id)
+
+
+def _order(given: OrderInput, now: Micros, zone: tzinfo) -> Conversion:
+    money = _Amounts(given.currency)
+    at = _when(given.occurred_at, now)
+    lines = tuple(
+        Line(
+            product_id=line.product_id,
+            quantity=line.quantity,
+            price=money.take(line.price, f"items[{i}].price") or 0,
+            cost=money.take(line.cost, f"items[{i}].cost"),
+            offer=line.offer,
+        )
+        for i, line in enumerate(given.items)
+    )
+    order = Conversion(
+        event_key=f"order:{given.order_id}",
+        type="order",
+        at=at,
+        day=day_number(at, zone),
+        visitor_id=given.visitor_id,
+        customer_id=given.customer_id,
+        order_id=given.order_id,
+        currency=given.currency,
+        revenue=money.take(given.revenue, "revenue"),
+        discount=money.take(given.discount, "discount"),
+        shipping=money.take(given.shipping, "shipping"),
+        tax=money.take(given.tax, "tax"),
+        cost=money.take(given.cost, "cost"),
+        item_count=sum(line.quantity for line in lines),
+        lines=lines,
+    )
+    money.finish()
+    return order
+
+
+def _refund(given: RefundInput, now: Micros, zone: tzinfo) -> Conversion:
+    money = _Amounts(given.currency)
+    at = _when(given.occurred_at, now)
+    refund = Conversion(
+        event_key=f"refund:{given.refund_id}",
+        type="refund",
+        at=at,
+        day=day_number(at, zone),
+        visitor_id=given.visitor_id,
+        customer_id=given.customer_id,
+        order_id=given.order_id,
+        currency=given.currency,
+        refunded=money.take(given.amount, "amount"),
+    )
+    money.finish()
+    return refund
+
+
+def _other(given: OtherInput, raw: bytes, now: Micros, zone: tzinfo, new_id: NewId) -> Conversion:
+    if given.visitor_id is None and given.customer_id is None:
+        raise Invalid.at("visitor_id", "is required (or customer_id)")
+    if given.value is not None and not abs(given.value) <= 10**15:
+        raise Invalid.at("value", f"{given.value} is not a number to add up")
+    at = _when(given.occurred_at, now)
+    return Conversion(
+        event_key=_event_key(given, raw, new_id),
+        type=given.type,
+        at=at,
+        day=day_number(at, zone),
+        visitor_id=given.visitor_id,
+        customer_id=given.customer_id,
+        value=None if given.value is None else float(given.value),
+        experiment=given.experiment,
+        variant=given.variant,
+        offer_id=given.offer_id,
+    )
+
+
+def _event_key(given: OtherInput, raw: bytes, new_id: NewId) -> str:
+    """The sender's id; without one, the content where it carries its time (a retry is then the same), else a new id."""
+    if given.event_id is not None:
+        return f"event:{given.event_id}"
+    if given.occurred_at is not None:
+        canonical = msgspec.json.encode(msgspec.json.decode(raw), order="sorted")
+        return f"same:{hashlib.blake2b(canonical, digest_size=16).hexdigest()}"
+    return f"once:{new_id()}"
+
+
+def _when(occurred_at: datetime | None, now: Micros) -> Micros:
+    if occurred_at is None:
+        return now
+    at = micros(occurred_at)
+    if at < EARLIEST:
+        raise Invalid.at("occurred_at", f"{occurred_at.isoformat()} is before the year 2000")
+    if at > now + DAY:
+        raise Invalid.at("occurred_at", f"{occurred_at.isoformat()} is in the future; it is {moment(now).isoformat()}")
+    return at
+
+
+class _Amounts:
+    """The money fields of one event: takes each, remembers every refusal, raises them together."""
+
+    def __init__(self, currency: str) -> None:
+        self._currency = currency
+        self._errors: list[FieldError] = []
+        exponent(currency)
+
+    def take(self, amount: Decimal | None, name: str) -> int | None:
+        """The amount in minor units; None stays None, a refusal is kept for `finish`."""
+        if amount is None:
+            return None
+        try:
+            minor = to_minor(amount, self._currency, name)
+        except Invalid as refusal:
+            self._errors += refusal.errors
+            return None
+        if minor < 0:
+            self._errors.append(FieldError(name, f"cannot be negative, and is {amount}; money given back is a refund"))
+        return minor
+
+    def finish(self) -> None:
+        """Raises Invalid with every refusal."""
+        if self._errors:
+            raise Invalid(self._errors)

@@ -1,0 +1,36 @@
+"""What may name a thing: keys that people choose, ids that shops send."""
+
+import re
+from typing import Annotated, NewType
+
+import msgspec
+
+from experiments.errors import FieldError
+
+StorefrontId = NewType("StorefrontId", int)
+ExperimentId = NewType("ExperimentId", int)
+
+KEY = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z"
+"""Storefronts, experiments, variants, layers, metrics."""
+PLACEMENT_KEY = r"^[A-Za-z0-9._-]{1,64}\Z"
+"""As OpenFeature clients can put it into a path without escaping."""
+UNIT_ID = r"^[\x21-\x7e]{1,128}\Z"
+"""A visitor or a customer: 1 to 128 printable ASCII characters without spaces."""
+
+Key = Annotated[str, msgspec.Meta(pattern=KEY)]
+PlacementKey = Annotated[str, msgspec.Meta(pattern=PLACEMENT_KEY)]
+UnitId = Annotated[str, msgspec.Meta(pattern=UNIT_ID)]
+ProductId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+EventId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+def check_key(key: str, field: str = "key") -> list[FieldError]:
+    """Nothing, or why this is not a key."""
+    if re.match(KEY, key):
+        return []
+    return [
+        FieldError(
+            field,
+            "must be 1 to 64 letters, digits, dots, colons, hyphens or underscores, starting with a letter or digit",
+        )
+    ]

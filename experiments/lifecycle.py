@@ -1,0 +1,46 @@
+"""The states of an experiment and the ways between them.
+
+draft -> (scheduled ->) running <-> closed -> stopped -> decided -> archived; running <-> paused.
+"""
+
+from typing import Literal
+
+from experiments.errors import Conflict
+
+State = Literal["draft", "scheduled", "running", "closed", "paused", "stopped", "decided", "archived"]
+Action = Literal[
+    "edit", "start", "schedule", "unschedule", "close", "reopen", "pause", "resume", "stop", "decide", "archive"
+]
+
+TRANSITIONS: dict[Action, dict[State, State]] = {
+    "edit": {"draft": "draft"},
+    "start": {"draft": "running", "scheduled": "running"},
+    "schedule": {"draft": "scheduled"},
+    "unschedule": {"scheduled": "draft"},
+    "close": {"running": "closed"},
+    "reopen": {"closed": "running"},
+    "pause": {"running": "paused"},
+    "resume": {"paused": "running"},
+    "stop": {"running": "stopped", "closed": "stopped", "paused": "stopped"},
+    "decide": {"stopped": "decided"},
+    "archive": {"draft": "archived", "stopped": "archived", "decided": "archived"},
+}
+
+SERVING: frozenset[State] = frozenset({"running", "closed"})
+"""States in which visitors meet their variant."""
+MEASURING: frozenset[State] = frozenset({"running", "closed", "paused"})
+"""States in which exposures and conversions still count."""
+
+
+def after(state: State, action: Action) -> State:
+    """The state that `action` leads to; Conflict where `state` does not allow it."""
+    ways = TRANSITIONS[action]
+    if state not in ways:
+        allowed = " or ".join(sorted(ways))
+        raise Conflict("wrong_state", f"Cannot {action} an experiment that is {state}; it must be {allowed}")
+    return ways[state]
+
+
+def allowed(state: State) -> list[Action]:
+    """What can be done with an experiment in this state."""
+    return [action for action, ways in TRANSITIONS.items() if state in ways]

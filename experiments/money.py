@@ -1,0 +1,59 @@
+"""Money: integer minor units with their currency.
+
+Exponents and codes are ISO 4217's. What is no ISO currency (BTC, XTS) is refused: its exponent is nobody's standard.
+"""
+
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+
+from experiments.errors import Invalid
+
+LARGEST_MINOR = 10**15
+"""An amount beyond this is a mistake, not a sale; below it every sum of squares stays finite and every total exact."""
+
+_TWO_DECIMALS = """
+AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP
+CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR
+KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN
+PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD
+TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
+"""
+EXPONENTS: dict[str, int] = {
+    **dict.fromkeys(_TWO_DECIMALS.split(), 2),
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+}
+
+
+def exponent(currency: str, field: str = "currency") -> int:
+    """The number of decimals of a currency; Invalid names `field` where it is no ISO 4217 currency."""
+    try:
+        return EXPONENTS[currency]
+    except (KeyError, TypeError):
+        raise Invalid.at(
+            field, f"{currency!r} is not an ISO 4217 currency code in capitals, such as EUR, USD or JPY"
+        ) from None
+
+
+def to_minor(amount: Decimal, currency: str, field: str, *, exact: bool = False) -> int:
+    """An amount in integer minor units.
+
+    Storefronts send sums computed in floating point (0.30000000000000004), so an event's amount is rounded half to even;
+    with `exact`, as for prices that people type, more decimals than the currency has are refused.
+    """
+    places = exponent(currency)
+    if not amount.is_finite() or abs(amount) > LARGEST_MINOR:
+        raise Invalid.at(field, f"{amount} is not an amount of money")
+    try:
+        minor = (amount.scaleb(places)).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+    except InvalidOperation:
+        raise Invalid.at(field, f"{amount} is not an amount of money") from None
+    if abs(minor) > LARGEST_MINOR:
+        raise Invalid.at(field, f"{amount} {currency} is larger than any sale")
+    if exact and minor != amount.scaleb(places):
+        raise Invalid.at(field, f"{amount} has more decimals than {currency} ({places})")
+    return int(minor)
+
+
+def to_decimal(minor: int, currency: str) -> str:
+    """Minor units as the decimal string of the contract: 1999 EUR is '19.99', 500 JPY is '500'."""
+    return str(Decimal(minor).scaleb(-exponent(currency)))

@@ -1,0 +1,181 @@
+"""Offers: what a variant shows. Typed, frozen, checked at the door.
+
+An upsell sells a dearer version of the product, a cross-sell adds complements, a bundle packages things below the sum of
+their prices. Whether one can be honoured for this visitor, now, is `resolution`'s question; here stands what it says.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+
+from experiments.errors import FieldError, Invalid
+from experiments.identifiers import ProductId
+from experiments.share import parse_share
+
+Headline = Annotated[str, msgspec.Meta(max_length=200)]
+Body = Annotated[str, msgspec.Meta(max_length=2000)]
+Link = Annotated[str, msgspec.Meta(pattern=r"^(https?://|/)\S*\Z", max_length=2000)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+OfferType = Literal["none", "upsell", "cross_sell", "bundle"]
+
+
+class Discount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Exactly one of: percent off, amount off, or one fixed price for all of it (decimals, major units)."""
+
+    percent: Decimal | None = None
+    amount: Decimal | None = None
+    price: Decimal | None = None
+
+    def check(self, field: str) -> Iterator[FieldError]:
+        """Every rule that this discount breaks."""
+        given = [(n, v) for n in ("percent", "amount", "price") if (v := getattr(self, n)) is not None]
+        if len(given) != 1:
+            yield FieldError(field, "give exactly one of percent, amount, price")
+            return
+        name, value = given[0]
+        if not value.is_finite() or value <= 0:
+            yield FieldError(f"{field}.{name}", f"must be greater than 0, and is {value}")
+        elif name == "percent" and value >= 100:
+            yield FieldError(f"{field}.percent", f"must be less than 100, and is {value}")
+
+
+class FrequencyCap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At most so many views of offers per visitor in so many days."""
+
+    views: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+    days: Annotated[int, msgspec.Meta(ge=1, le=365)]
+
+
+class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What every offer that shows something has in common."""
+
+    headline: Headline = ""
+    body: Body = ""
+    call_to_action: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    image: Link | None = None
+    discount: Discount | None = None
+    free_shipping_over: Decimal | None = None
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
+    minimum_margin: str | None = None
+    stacks_with_discounts: bool = True
+    frequency_cap: FrequencyCap | None = None
+
+    def _check_shown(self, field: str) -> Iterator[FieldError]:
+        if self.discount is not None:
+            yield from self.discount.check(f"{field}.discount")
+        if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
+            yield FieldError(f"{field}.valid_until", "must be later than valid_from")
+        if self.free_shipping_over is not None and not (0 <= self.free_shipping_over <= 10**9):
+            yield FieldError(f"{field}.free_shipping_over", f"must be 0 or more, and is {self.free_shipping_over}")
+        if self.minimum_margin is not None:
+            try:
+                share = parse_share(self.minimum_margin, f"{field}.minimum_margin")
+            except Invalid as refusal:
+                yield from refusal.errors
+            else:
+                if not 0 <= share < 1:
+                    message = f"is a share of the price, 0% to below 100%, and is {self.minimum_margin}"
+                    yield FieldError(f"{field}.minimum_margin", message)
+
+
+class NoOffer(msgspec.Struct, frozen=True, tag_field="type", tag="none", forbid_unknown_fields=True):
+    """Shows nothing: what control shows unless the PM says otherwise."""
+
+    def check(self, field: str) -> Iterator[FieldError]:  # noqa: ARG002 - the same call for every offer type
+        """An offer of nothing breaks no rule."""
+        return iter(())
+
+
+class Upsell(_Shown, frozen=True, tag_field="type", tag="upsell", kw_only=True):
+    """Leads from a product to a dearer one: by explicit pairs, or to the next tier of its category."""
+
+    pick: Literal["explicit", "next_tier"] = "next_tier"
+    pairs: dict[ProductId, ProductId] = {}
+    max_price_ratio: Decimal | None = None
+
+    def check(self, field: str) -> Iterator[FieldError]:
+        """Every rule that this offer breaks."""
+        yield from self._check_shown(field)
+        if self.pick == "explicit" and not self.pairs:
+            yield FieldError(f"{field}.pairs", "name at least one pair, from a product to a dearer one")
+        if self.pick == "next_tier" and self.pairs:
+            yield FieldError(f"{field}.pairs", "belong to pick explicit; with next_tier the catalogue decides")
+        yield from (
+            FieldError(f"{field}.pairs", f"leads from {base!r} to itself")
+            for base, target in self.pairs.items()
+            if base == target
+        )
+        if self.max_price_ratio is not None and not (1 < self.max_price_ratio <= 100):
+            yield FieldError(
+                f"{field}.max_price_ratio", f"must be greater than 1 and at most 100, and is {self.max_price_ratio}"
+            )
+
+
+class CrossSell(_Shown, frozen=True, tag_field="type", tag="cross_sell", kw_only=True):
+    """Adds complements: an explicit list per product (`*` for any), bought together, or bestsellers."""
+
+    pick: Literal["explicit", "bought_together", "bestsellers"] = "bought_together"
+    products: dict[ProductId, list[ProductId]] = {}
+    limit: Annotated[int, msgspec.Meta(ge=1, le=12)] = 3
+
+    def check(self, field: str) -> Iterator[FieldError]:
+        """Every rule that this offer breaks."""
+        yield from self._check_shown(field)
+        if self.pick == "explicit" and not any(self.products.values()):
+            yield FieldError(f"{field}.products", "name at least one product to add")
+        if self.pick != "explicit" and self.products:
+            yield FieldError(f"{field}.products", f"belong to pick explicit; with {self.pick} the orders decide")
+        yield from (
+            FieldError(f"{field}.products", f"{base!r} is its own complement")
+            for base, added in self.products.items()
+            if base in added
+        )
+        if self.discount is not None and self.discount.price is not None:
+            yield FieldError(
+                f"{field}.discount.price", "a fixed price belongs to a bundle; here give percent or amount"
+            )
+
+
+class Bundle(_Shown, frozen=True, tag_field="type", tag="bundle", kw_only=True):
+    """Sells several products together below the sum of their prices."""
+
+    pick: Literal["explicit", "bought_together"] = "explicit"
+    items: list[ProductId] = []
+    limit: Annotated[int, msgspec.Meta(ge=2, le=6)] = 2
+
+    def check(self, field: str) -> Iterator[FieldError]:
+        """Every rule that this offer breaks."""
+        yield from self._check_shown(field)
+        if self.discount is None:
+            yield FieldError(
+                f"{field}.discount", "is required: a bundle that is no cheaper than its parts is no bundle"
+            )
+        if self.pick == "explicit" and not 2 <= len(self.items) <= 12:
+            yield FieldError(f"{field}.items", f"name 2 to 12 products; there are {len(self.items)}")
+        if len(set(self.items)) != len(self.items):
+            yield FieldError(f"{field}.items", "names a product twice")
+        if self.pick != "explicit" and self.items:
+            yield FieldError(f"{field}.items", f"belong to pick explicit; with {self.pick} the orders decide")
+
+
+Offer = NoOffer | Upsell | CrossSell | Bundle
+
+
+def products_named(offer: Offer) -> Iterator[tuple[str, str]]:
+    """Every product that the definition itself names, with the path of the field that names it."""
+    if isinstance(offer, Upsell):
+        for base, target in offer.pairs.items():
+            yield "pairs", base
+            yield "pairs", target
+    elif isinstance(offer, CrossSell):
+        for base, added in offer.products.items():
+            if base != "*":
+                yield "products", base
+            yield from (("products", product) for product in added)
+    elif isinstance(offer, Bundle):
+        yield from (("items", product) for product in offer.items)

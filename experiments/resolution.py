@@ -1,0 +1,252 @@
+"""From an offer's definition to what can be shown to this visitor, now: a served offer, or a refusal with its reason.
+
+Truths of every served offer: an upsell costs more than its base; a bundle costs less than its parts; nothing is offered that
+is in the cart, out of stock, past its dates or under the margin floor.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Literal, Protocol
+
+from experiments.catalogue import Catalogue, Product
+from experiments.moment import Micros, micros
+from experiments.money import to_decimal, to_minor
+from experiments.offers import Bundle, CrossSell, Discount, NoOffer, Offer, Upsell
+from experiments.share import parse_share
+
+RefusalCode = Literal[
+    "out_of_stock", "already_in_cart", "no_candidate", "not_dearer", "not_cheaper_than_parts", "below_margin",
+    "wrong_currency", "expired", "does_not_stack", "frequency_cap", "unknown_product",
+]  # fmt: skip
+
+
+class Recommendations(Protocol):
+    """What the shop's own history suggests."""
+
+    def bought_together(self, product_id: str) -> Sequence[str]:
+        """Products bought with this one, strongest first."""
+        ...
+
+    def bestsellers(self) -> Sequence[str]:
+        """The products most bought, first first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where the visitor stands: the product looked at, what is in the cart, the currency shown."""
+
+    product_id: str | None = None
+    cart: tuple[str, ...] = ()
+    currency: str | None = None
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """What an offer can start from: the product looked at, else what is in the cart."""
+        return (self.product_id,) if self.product_id is not None else self.cart
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an offer cannot be honoured here."""
+
+    code: RefusalCode
+    product_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedOffer:
+    """An offer that holds: these products, at this price (minor units)."""
+
+    offer: Offer
+    products: tuple[Product, ...] = ()
+    price: int = 0
+    regular_price: int = 0
+    base_product_id: str | None = None
+    offer_id: str = ""
+    currency: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As the contract writes it; money as decimal strings."""
+        offer = self.offer
+        if isinstance(offer, NoOffer):
+            return {"type": "none"}
+        shown: dict[str, Any] = {"type": offer.__struct_config__.tag, "offer_id": self.offer_id}
+        for name in ("headline", "body", "call_to_action", "image"):
+            if value := getattr(offer, name):
+                shown[name] = value
+        if offer.free_shipping_over is not None:
+            shown["free_shipping_over"] = str(offer.free_shipping_over)
+        if offer.valid_until is not None:
+            shown["valid_until"] = offer.valid_until.isoformat()
+        shown["products"] = [
+            {
+                "product_id": p.product_id, "title": p.title, "price": to_decimal(p.price, self.currency),
+                "quantity": 1, "url": p.url, "image": p.image,
+            }
+            for p in self.products
+        ]  # fmt: skip
+        if self.base_product_id is not None:
+            shown["base_product_id"] = self.base_product_id
+        return shown | {
+            "price": to_decimal(self.price, self.currency),
+            "regular_price": to_decimal(self.regular_price, self.currency),
+            "saving": to_decimal(self.regular_price - self.price, self.currency),
+            "currency": self.currency,
+        }
+
+
+class Resolver:
+    """Resolves offers of one storefront against its catalogue and its history."""
+
+    def __init__(self, catalogue: Catalogue, recommendations: Recommendations) -> None:
+        self._catalogue = catalogue
+        self._recommendations = recommendations
+
+    def resolve(self, offer: Offer, salt: str, context: Context, now: Micros) -> ServedOffer | Refusal:
+        """What `offer` comes to here; `salt` (experiment and variant) makes the offer's id its own."""
+        if isinstance(offer, NoOffer):
+            return ServedOffer(offer)
+        if offer.valid_from is not None and now < micros(offer.valid_from):
+            return Refusal("expired")
+        if offer.valid_until is not None and now >= micros(offer.valid_until):
+            return Refusal("expired")
+        if context.currency is not None and context.currency != self._catalogue.currency:
+            return Refusal("wrong_currency")
+        if isinstance(offer, Upsell):
+            found = self._upsell(offer, context)
+        elif isinstance(offer, CrossSell):
+            found = self._cross_sell(offer, context)
+        else:
+            found = self._bundle(offer, context)
+        return found if isinstance(found, Refusal) else self._sealed(found, salt)
+
+    def _upsell(self, offer: Upsell, context: Context) -> ServedOffer | Refusal:
+        refusal = Refusal("no_candidate")
+        for base_id in context.bases:
+            base = self._catalogue.get(base_id)
+            if base is None:
+                refusal = Refusal("unknown_product", base_id)
+                continue
+            for target_id in self._dearer(offer, base):
+                target = self._available(target_id, context)
+                found = target if isinstance(target, Refusal) else self._priced(offer, (target,), base_id)
+                if isinstance(found, Refusal):
+                    refusal = found
+                elif found.price <= base.price or not _within_ratio(offer, found.price, base.price):
+                    refusal = Refusal("not_dearer", target_id)
+                else:
+                    return found
+        return refusal
+
+    def _dearer(self, offer: Upsell, base: Product) -> Iterator[str]:
+        if offer.pick == "explicit":
+            if (target := offer.pairs.get(base.product_id)) is not None:
+                yield target
+            return
+        for product in self._catalogue.category(base.category):
+            if product.price > base.price:
+                if not _within_ratio(offer, product.price, base.price):
+                    return
+                yield product.product_id
+
+    def _cross_sell(self, offer: CrossSell, context: Context) -> ServedOffer | Refusal:
+        chosen: list[Product] = []
+        refusal = Refusal("no_candidate")
+        for product_id in dict.fromkeys(self._complements(offer, context)):
+            if product_id in context.bases:
+                continue
+            product = self._available(product_id, context)
+            if isinstance(product, Refusal):
+                refusal = product
+            else:
+                chosen.append(product)
+                if len(chosen) == offer.limit:
+                    break
+        return self._priced(offer, tuple(chosen), next(iter(context.bases), None)) if chosen else refusal
+
+    def _complements(self, offer: CrossSell, context: Context) -> Iterator[str]:
+        if offer.pick == "explicit":
+            for base in context.bases:
+                yield from offer.products.get(base, ())
+            yield from offer.products.get("*", ())
+        elif offer.pick == "bought_together":
+            for base in context.bases:
+                yield from self._recommendations.bought_together(base)
+        else:
+            yield from self._recommendations.bestsellers()
+
+    def _bundle(self, offer: Bundle, context: Context) -> ServedOffer | Refusal:
+        members: Iterable[str] = offer.items
+        if offer.pick == "bought_together":
+            base = next(iter(context.bases), None)
+            if base is None:
+                return Refusal("no_candidate")
+            members = [base, *list(self._recommendations.bought_together(base))[: offer.limit - 1]]
+        elif context.product_id is not None and context.product_id not in offer.items:
+            return Refusal("no_candidate", context.product_id)
+        products = []
+        for product_id in members:
+            product = self._available(product_id, context)
+            if isinstance(product, Refusal):
+                return product
+            products.append(product)
+        if len(products) < 2:
+            return Refusal("no_candidate")
+        base_id = context.product_id if context.product_id in offer.items else products[0].product_id
+        found = self._priced(offer, tuple(products), base_id)
+        if not isinstance(found, Refusal) and found.price >= found.regular_price:
+            return Refusal("not_cheaper_than_parts")
+        return found
+
+    def _available(self, product_id: str, context: Context) -> Product | Refusal:
+        product = self._catalogue.get(product_id)
+        if product is None:
+            return Refusal("unknown_product", product_id)
+        if product_id in context.cart:
+            return Refusal("already_in_cart", product_id)
+        return product if product.available else Refusal("out_of_stock", product_id)
+
+    def _priced(
+        self, offer: Upsell | CrossSell | Bundle, products: tuple[Product, ...], base_id: str | None
+    ) -> ServedOffer | Refusal:
+        regular = sum(product.price for product in products)
+        price = discounted(regular, offer.discount, self._catalogue.currency)
+        if price <= 0:
+            return Refusal("below_margin")
+        if offer.minimum_margin is not None:
+            costs = [product.cost for product in products if product.cost is not None]
+            if len(costs) < len(products) or price - sum(costs) < parse_share(offer.minimum_margin, "") * price:
+                return Refusal("below_margin")  # a cost that nobody knows cannot be shown to leave a margin
+        return ServedOffer(offer, products, price, regular, base_id, currency=self._catalogue.currency)
+
+    @staticmethod
+    def _sealed(served: ServedOffer, salt: str) -> ServedOffer:
+        parts = (salt, *(p.product_id for p in served.products), str(served.price), served.currency)
+        offer_id = "of_" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
+        return ServedOffer(
+            served.offer,
+            served.products,
+            served.price,
+            served.regular_price,
+            served.base_product_id,
+            offer_id,
+            served.currency,
+        )
+
+
+def discounted(regular: int, discount: Discount | None, currency: str) -> int:
+    """The price after the discount, in minor units; the buyer gets the half cent."""
+    if discount is None:
+        return regular
+    if discount.percent is not None:
+        return regular - int((regular * discount.percent / 100).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    if discount.amount is not None:
+        return regular - to_minor(discount.amount, currency, "discount.amount", exact=True)
+    return to_minor(discount.price or Decimal(0), currency, "discount.price", exact=True)
+
+
+def _within_ratio(offer: Upsell, price: int, base_price: int) -> bool:
+    return offer.max_price_ratio is None or price <= offer.max_price_ratio * base_price

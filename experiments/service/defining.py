@@ -1,0 +1,149 @@
+"""Defining: what PMs do with experiments, each change with its line in the audit trail."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from experiments.catalogue import Product
+from experiments.definition import Definition, parse, to_json
+from experiments.errors import FieldError, Invalid
+from experiments.identifiers import check_key
+from experiments.lifecycle import Action, after
+from experiments.moment import Micros, micros
+from experiments.offers import Upsell, products_named
+from experiments.storage.products import read_products
+from experiments.storage.registry import (
+    AuditEntry,
+    Experiment,
+    add_experiment,
+    get_experiment,
+    replace_definition,
+    set_state,
+    write_audit,
+)
+from experiments.storage.storefronts import Placement, Storefront, add_placement, bump_revision, placements
+
+
+def create(conn: Connection, storefront: Storefront, value: object, actor: str, now: Micros) -> Experiment:
+    """A new draft; Invalid lists every broken rule, Conflict says that the key is taken."""
+    definition = _checked(conn, storefront, value)
+    _ensure_placement(conn, storefront, definition.placement, now)
+    created = add_experiment(conn, storefront.id, definition, now)
+    _audit(conn, created, actor, "create", None, to_json(definition), now)
+    bump_revision(conn)
+    return created
+
+
+def edit(conn: Connection, storefront: Storefront, key: str, value: object, actor: str, now: Micros) -> Experiment:
+    """The next version of a draft; Conflict where it is no draft any more."""
+    before = get_experiment(conn, storefront.id, key)
+    after(before.state, "edit")
+    definition = _checked(conn, storefront, value)
+    if definition.key != key:
+        raise Invalid.at(
+            "key", f"cannot change from {key!r}: links and events use it; duplicate the experiment instead"
+        )
+    _ensure_placement(conn, storefront, definition.placement, now)
+    edited = replace_definition(conn, before, definition)
+    _audit(conn, edited, actor, "edit", to_json(before.definition), to_json(definition), now)
+    bump_revision(conn)
+    return edited
+
+
+def start(conn: Connection, storefront: Storefront, key: str, actor: str, now: Micros) -> Experiment:
+    """Running from now on, or scheduled where the definition's start is still to come."""
+    before = get_experiment(conn, storefront.id, key)
+    _check_startable(conn, storefront, before, now)
+    start_at = before.definition.schedule.start_at
+    if before.state == "draft" and start_at is not None and micros(start_at) > now:
+        return _change(conn, before, "schedule", actor, now)
+    return _change(conn, before, "start", actor, now, started_at=now)
+
+
+def act(conn: Connection, storefront: Storefront, key: str, action: Action, actor: str, now: Micros) -> Experiment:
+    """Close, reopen, pause, resume, unschedule, stop or archive; Conflict where the state forbids it."""
+    before = get_experiment(conn, storefront.id, key)
+    values = {"stopped_at": now} if action == "stop" else {}
+    return _change(conn, before, action, actor, now, **values)
+
+
+def decide(
+    conn: Connection, storefront: Storefront, key: str, variant: str | None, reason: str, actor: str, now: Micros
+) -> Experiment:
+    """Close the case: ship a variant to everyone, or none; with the reason, for whoever asks later."""
+    before = get_experiment(conn, storefront.id, key)
+    if variant is not None and before.definition.variant(variant) is None:
+        raise Invalid.at("variant", f"{variant!r} is not a variant of {key!r}")
+    decision = {"decision": "ship" if variant else "do_not_ship", "variant": variant, "reason": reason, "by": actor}
+    return _change(conn, before, "decide", actor, now, decided_at=now, decision=decision)
+
+
+def duplicate(conn: Connection, storefront: Storefront, key: str, new_key: str, actor: str, now: Micros) -> Experiment:
+    """A new draft with everything but the dates and the seed."""
+    errors = check_key(new_key)
+    if errors:
+        raise Invalid(errors)
+    original = get_experiment(conn, storefront.id, key)
+    copied: dict[str, Any] = to_json(original.definition) | {"key": new_key, "schedule": {}}
+    return create(conn, storefront, copied, actor, now)
+
+
+def _checked(conn: Connection, storefront: Storefront, value: object) -> Definition:
+    definition = parse(value)
+    known = _products_named(conn, storefront, definition)
+    errors = [
+        FieldError(f"variants[{index}].offer.pairs", f"{target!r} is no dearer than {base!r}: that is no upsell")
+        for index, variant in enumerate(definition.variants)
+        if isinstance(variant.offer, Upsell)
+        for base, target in variant.offer.pairs.items()
+        if base in known and target in known and known[target].price <= known[base].price
+    ]
+    if errors:
+        raise Invalid(errors)
+    return definition
+
+
+def _products_named(conn: Connection, storefront: Storefront, definition: Definition) -> dict[str, Product]:
+    named = {product for variant in definition.variants for _, product in products_named(variant.offer)}
+    return {p.product_id: p for p in read_products(conn, storefront.id, sorted(named))}
+
+
+def _check_startable(conn: Connection, storefront: Storefront, experiment: Experiment, now: Micros) -> None:
+    definition = experiment.definition
+    known = _products_named(conn, storefront, definition)
+    errors = [
+        FieldError(f"variants[{index}].offer.{name}", f"{product!r} is not in the catalogue: nobody could be shown it")
+        for index, variant in enumerate(definition.variants)
+        for name, product in dict.fromkeys(products_named(variant.offer))
+        if product not in known
+    ]
+    end_at = definition.schedule.end_at
+    if end_at is not None and micros(end_at) <= now:
+        errors.append(FieldError("schedule.end_at", "is in the past: the experiment would end at once"))
+    if errors:
+        raise Invalid(errors)
+
+
+def _ensure_placement(conn: Connection, storefront: Storefront, key: str, now: Micros) -> None:
+    if all(existing.key != key for existing in placements(conn, storefront.id)):
+        add_placement(conn, storefront.id, Placement(key, key, None), now)
+
+
+def _change(
+    conn: Connection, before: Experiment, action: Action, actor: str, now: Micros, **values: object
+) -> Experiment:
+    changed = set_state(conn, before, after(before.state, action), **values)
+    _audit(conn, changed, actor, action, {"state": before.state}, {"state": changed.state} | _plain(values), now)
+    bump_revision(conn)
+    return changed
+
+
+def _plain(values: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if name == "decision"}
+
+
+def _audit(
+    conn: Connection, experiment: Experiment, actor: str, action: str, before: object, then: object, now: Micros
+) -> None:
+    entry = AuditEntry(now, actor, action, f"experiment:{experiment.key}", before, then)
+    write_audit(conn, experiment.storefront_id, entry)

@@ -1,0 +1,164 @@
+"""Recording: exposures and conversions from a storefront into the event log. What is acknowledged is durable."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from experiments.errors import FieldError, Invalid
+from experiments.events import Conversion, Exposure, NewId, parse_conversion, parse_exposure
+from experiments.lifecycle import MEASURING
+from experiments.moment import Micros, day_number
+from experiments.service.snapshot import StorefrontView
+from experiments.storage.database import writing
+from experiments.storage.eventlog import ExposureRow, Outcome, append_conversions, append_exposures
+from experiments.storage.registry import Experiment
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An event that was refused: which, under what code, and why."""
+
+    index: int
+    code: str
+    message: str
+    errors: tuple[FieldError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a batch."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    rejected: tuple[Rejection, ...] = field(default=())
+
+    def __add__(self, other: "Receipt") -> "Receipt":
+        return Receipt(
+            self.accepted + other.accepted, self.duplicate + other.duplicate, (*self.rejected, *other.rejected)
+        )
+
+
+class UnknownThing(Invalid):
+    """An event about an experiment or a variant that is not there, or not to be counted now."""
+
+    def __init__(self, code: str, name: str, message: str) -> None:
+        super().__init__([FieldError(name, message)])
+        self.code = code
+
+
+def record_exposures(
+    engine: Engine, view: StorefrontView, raws: Sequence[bytes], now: Micros, *, historic: bool = False
+) -> Receipt:
+    """Record exposures from their JSON; with `historic`, as imports are, also of experiments that are not live."""
+    read, rejected = _read(raws, lambda raw: exposure_row(view, parse_exposure(raw, now), historic=historic))
+    return _append(engine, read, rejected, lambda conn, rows: append_exposures(conn, rows, now))
+
+
+def record_exposure(engine: Engine, view: StorefrontView, exposure: Exposure, now: Micros) -> None:
+    """Record one exposure that this process itself decided."""
+    row = exposure_row(view, exposure, historic=False)
+    with writing(engine) as conn:
+        append_exposures(conn, [row], now)
+
+
+def record_conversions(
+    engine: Engine, view: StorefrontView, raws: Sequence[bytes], now: Micros, new_id: NewId
+) -> Receipt:
+    """Record conversions from their JSON."""
+
+    def conversion_row(raw: bytes) -> Conversion:
+        parsed = parse_conversion(raw, now, view.storefront.zone, new_id)
+        return check_currency(with_costs(parsed, view), view)
+
+    read, rejected = _read(raws, conversion_row)
+    storefront_id = view.storefront.id
+    return _append(engine, read, rejected, lambda conn, rows: append_conversions(conn, storefront_id, rows, now))
+
+
+def exposure_row(view: StorefrontView, exposure: Exposure, *, historic: bool) -> ExposureRow:
+    """The exposure with its experiment, variant and unit found; UnknownThing says what is not there."""
+    experiment = view.experiments.get(exposure.experiment)
+    if experiment is None:
+        raise UnknownThing("unknown_experiment", "experiment", f"there is no experiment {exposure.experiment!r}")
+    if experiment.definition.variant(exposure.variant) is None:
+        known = ", ".join(v.key for v in experiment.definition.variants)
+        raise UnknownThing("unknown_variant", "variant", f"{exposure.variant!r} is not among {known}")
+    unit = experiment.definition.unit
+    unit_id = exposure.visitor_id if unit == "visitor" else exposure.customer_id
+    if unit_id is None:
+        raise UnknownThing("no_unit", f"{unit}_id", f"is required: the unit of {experiment.key!r} is the {unit}")
+    if not historic:
+        _check_counts(experiment, exposure.at)
+    day = day_number(exposure.at, view.storefront.zone)
+    fingerprint = experiment.definition.fingerprint
+    return ExposureRow(experiment.id, exposure.kind, unit_id, exposure.variant, exposure.at, day, fingerprint)
+
+
+def _check_counts(experiment: Experiment, at: Micros) -> None:
+    live = experiment.state in MEASURING or (experiment.state == "scheduled" and _has_begun(experiment, at))
+    late = experiment.stopped_at is not None and at < experiment.stopped_at
+    if not live and not late:
+        message = f"{experiment.key!r} is {experiment.state}: exposures to it are not counted"
+        raise UnknownThing("not_running", "experiment", message)
+
+
+def _has_begun(experiment: Experiment, at: Micros) -> bool:
+    start = experiment.definition.schedule.start_at
+    return start is not None and start.timestamp() * 1e6 <= at
+
+
+def with_costs(conversion: Conversion, view: StorefrontView) -> Conversion:
+    """An order with the catalogue's costs where it brought none; unknown costs stay unknown."""
+    if conversion.type != "order":
+        return conversion
+    lines = tuple(
+        line if line.cost is not None else replace(line, cost=_catalogue_cost(view, line.product_id))
+        for line in conversion.lines
+    )
+    cost = conversion.cost
+    if cost is None and lines and all(line.cost is not None for line in lines):
+        cost = sum((line.cost or 0) * line.quantity for line in lines)
+    return replace(conversion, lines=lines, cost=cost)
+
+
+def _catalogue_cost(view: StorefrontView, product_id: str) -> int | None:
+    product = view.catalogue.get(product_id)
+    return None if product is None else product.cost
+
+
+def check_currency(conversion: Conversion, view: StorefrontView) -> Conversion:
+    """The conversion, if its money is the storefront's; UnknownThing where it cannot be added up."""
+    currency = view.storefront.currency
+    if conversion.currency is not None and conversion.currency != currency:
+        message = f"is {conversion.currency}, and {view.storefront.key!r} counts in {currency}"
+        raise UnknownThing("wrong_currency", "currency", message)
+    return conversion
+
+
+def _read(raws: Sequence[bytes], parse: Callable[[bytes], T]) -> tuple[list[T], tuple[Rejection, ...]]:
+    read: list[T] = []
+    rejected: list[Rejection] = []
+    for index, raw in enumerate(raws):
+        try:
+            read.append(parse(raw))
+        except Invalid as refusal:
+            rejected.append(Rejection(index, refusal.code, refusal.message, refusal.errors))
+    return read, tuple(rejected)
+
+
+def _append(
+    engine: Engine,
+    rows: list[T],
+    rejected: tuple[Rejection, ...],
+    append: Callable[[Connection, list[T]], Sequence[Outcome]],
+) -> Receipt:
+    if not rows:
+        return Receipt(rejected=rejected)
+    with writing(engine) as conn:
+        outcomes = append(conn, rows)
+    accepted = sum(outcome == "accepted" for outcome in outcomes)
+    return Receipt(accepted, len(outcomes) - accepted, rejected)

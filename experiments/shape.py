@@ -1,0 +1,48 @@
+"""From untrusted JSON to a typed value: the one place where a shape error becomes a FieldError."""
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from experiments.errors import Invalid, Malformed
+
+T = TypeVar("T")
+
+_PATH = re.compile(r"(?P<message>.*?)(?: - at `(?P<kind>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+
+
+def decode(body: bytes, shape: type[T]) -> T:
+    """JSON bytes as `shape`; Malformed where it is no JSON, Invalid (naming the field) where it does not fit."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"The body is not valid JSON: {error}") from None
+    except RecursionError:
+        raise Malformed("The body is nested too deeply") from None
+
+
+def convert(value: Any, shape: type[T]) -> T:
+    """A parsed JSON value as `shape`; Invalid, naming the field, where it does not fit."""
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from None
+
+
+def invalid(error: msgspec.ValidationError) -> Invalid:
+    """A msgspec shape error as ours: `Object contains unknown field `x` - at `$.a[0]`` names the field a[0].x."""
+    match = _PATH.match(str(error))
+    if match is None:  # the pattern's parts are all optional: it matches any text
+        return Invalid.at("", str(error))
+    message, path = match["message"], (match["path"] or "").replace("[...]", "").lstrip(".")
+    for pattern in (r"Object contains unknown field `(.+)`", r"Object missing required field `(.+)`"):
+        named = re.match(pattern, message)
+        if named:
+            path = f"{path}.{named[1]}" if path else named[1]
+            message = "is not a field here" if "unknown" in message else "is required"
+    return Invalid.at(
+        path, message[:1].lower() + message[1:] if message.startswith(("Expected", "Invalid")) else message
+    )

@@ -1,0 +1,20 @@
+"""A share of one: written `5%` by people, `0.05` by programs."""
+
+from decimal import Decimal, InvalidOperation
+
+from experiments.errors import Invalid
+
+
+def parse_share(text: str, field: str) -> Decimal:
+    """`5%`, `0.05` or `5.5 %` as a Decimal share; Invalid, naming `field`, for anything else."""
+    cleaned = text.strip()
+    try:
+        if cleaned.endswith("%"):
+            share = Decimal(cleaned[:-1].strip()) / 100
+        else:
+            share = Decimal(cleaned)
+    except InvalidOperation:
+        share = Decimal("NaN")
+    if not share.is_finite() or abs(share) > 100:
+        raise Invalid.at(field, f"{text!r} is not a share: write 5% or 0.05")
+    return share

@@ -1,0 +1,235 @@
+"""The tables. Time is BIGINT microseconds since 1970, `day` the storefront's calendar day; money is minor units.
+
+`exposure` is what the report counts: one row per (experiment, kind, unit), the first one wins. `conversion` is what
+units did: a repeat has the same (storefront, event_key) and is no second row.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMES)
+
+BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+
+
+def _storefront_id() -> Column[int]:
+    return Column("storefront_id", Integer, ForeignKey("storefront.id"), nullable=False)
+
+
+revision = Table(
+    "revision",  # one row: a number that grows with every change that an assignment could notice
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+)
+
+storefront = Table(
+    "storefront",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("origins", JSON, nullable=False),
+    Column(
+        "products_at", BigInteger, nullable=False
+    ),  # the catalogue's last change: who has this one need not read it again
+    Column("created_at", BigInteger, nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _storefront_id(),
+    Column("kind", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),  # SHA-256: the key itself is 192 random bits, and not kept
+    Column("hint", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("email", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+login_link = Table(
+    "login_link",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+)
+
+placement = Table(
+    "placement",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _storefront_id(),
+    Column("key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("touchpoint", Text),  # NULL: named by an experiment before anybody said where it is
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("storefront_id", "key"),
+)
+
+product = Table(
+    "product",
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("product_id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("price", BigInteger, nullable=False),
+    Column("compare_at", BigInteger),
+    Column("cost", BigInteger),
+    Column("stock", Integer),
+    Column("url", Text, nullable=False),
+    Column("image", Text, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+experiment = Table(
+    "experiment",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _storefront_id(),
+    Column("key", Text, nullable=False),
+    Column("placement", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("seed", Text, nullable=False),
+    Column("definition", JSON, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("stopped_at", BigInteger),
+    Column("decided_at", BigInteger),
+    Column("decision", JSON),
+    UniqueConstraint("storefront_id", "key"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _storefront_id(),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("before", JSON),
+    Column("after", JSON),
+    Index(None, "storefront_id", "subject"),
+)
+
+exposure = Table(
+    "exposure",
+    metadata,
+    Column("experiment_id", Integer, ForeignKey("experiment.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("unit_id", Text, primary_key=True),
+    Column("variant", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+crossover = Table(
+    "crossover",
+    metadata,
+    Column("experiment_id", Integer, ForeignKey("experiment.id"), primary_key=True),
+    Column("unit_id", Text, primary_key=True),
+    Column("variant", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+conversion = Table(
+    "conversion",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _storefront_id(),
+    Column("event_key", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("visitor_id", Text),
+    Column("customer_id", Text),
+    Column("order_id", Text),
+    Column("order_at", BigInteger),  # of a refund: when its order was placed; NULL until that order is known
+    Column("currency", Text),
+    Column("revenue", BigInteger),
+    Column("discount", BigInteger),
+    Column("shipping", BigInteger),
+    Column("tax", BigInteger),
+    Column("cost", BigInteger),
+    Column("refunded", BigInteger),
+    Column("item_count", Integer, nullable=False),
+    Column("value", Double),
+    Column("experiment", Text),
+    Column("variant", Text),
+    Column("offer_id", Text),
+    UniqueConstraint("storefront_id", "event_key"),
+    Index(None, "storefront_id", "at"),
+)
+Index(
+    "ix_conversion_refund",
+    conversion.c.storefront_id,
+    conversion.c.order_id,
+    sqlite_where=conversion.c.type == "refund",
+    postgresql_where=conversion.c.type == "refund",
+)
+
+order_line = Table(
+    "order_line",
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("order_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("product_id", Text, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("price", BigInteger, nullable=False),
+    Column("cost", BigInteger),
+    Column("offer", Text),
+)
+
+link = Table(
+    "link",
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("visitor_id", Text, primary_key=True),
+    Column("customer_id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Index(None, "storefront_id", "customer_id"),
+)
