@@ -21,7 +21,11 @@ class Rule:
 
     def sentence(self) -> str:
         """The rule in words."""
-        looked = "its always-valid interval excludes 0" if self.sequential else f"its corrected p-value is below {self.alpha:g}"
+        looked = (
+            "its always-valid interval excludes 0"
+            if self.sequential
+            else f"its corrected p-value is below {self.alpha:g}"
+        )
         return (
             f"Ship the variant with the best primary metric when {looked} in the good direction, no other metric is "
             "worse by the same rule, every guardrail is shown to stay within its margin, and every check passes."

@@ -1,5 +1,6 @@
 """Sums and sums of products of whole columns, exact for integers and short decimals."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ Array = NDArray[Any]
 LARGEST_INTEGER = 1 << 53
 """Below this every integer is a double, and sums of such doubles are exact in any order."""
 
-_LIMB = 1 << 18
+_BITS = 18
+_LIMB = 1 << _BITS  # products of limbs stay below 2**36, so that 10**8 of them add up in an int64
 
 
 def as_integers(array: Array) -> tuple[NDArray[np.int64], int] | None:
@@ -43,7 +45,7 @@ def total(a: Array) -> int | float:
         return float(a.sum())
     if _largest(a) * len(a) < 2**63:
         return int(a.sum())
-    return sum(int(limb.sum()) * _LIMB**i for i, limb in enumerate(_limbs(a)))
+    return _joined((i, int(limb.sum())) for i, limb in enumerate(_limbs(a)))
 
 
 def dot(a: Array, b: Array) -> int | float:
@@ -55,11 +57,11 @@ def dot(a: Array, b: Array) -> int | float:
         return int(a.astype(np.float64) @ b.astype(np.float64))
     if bound < 2**63:
         return int(a @ b)
-    return sum(
-        int(x @ y) * _LIMB ** (i + j)
-        for i, x in enumerate(_limbs(a))
-        for j, y in enumerate(_limbs(b))
-    )  # fmt: skip
+    return _joined((i + j, int(x @ y)) for i, x in enumerate(_limbs(a)) for j, y in enumerate(_limbs(b)))
+
+
+def _joined(parts: Iterable[tuple[int, int]]) -> int:
+    return sum((value << (_BITS * place) for place, value in parts), 0)
 
 
 def _limbs(a: NDArray[np.int64]) -> list[NDArray[np.int64]]:

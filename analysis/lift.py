@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 Alternative = Literal["two-sided", "greater", "less"]
 
 FEW_DEGREES_OF_FREEDOM = 200
-"""Below this the lift's interval takes the t quantile of the difference; above, the normal one of the published tables."""
+"""Below this the lift's interval takes the t quantile of the difference; above, the normal one of published tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Estimates:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An absolute effect, treatment less control, with its interval; every field has the leading axes of the Moments."""
+    """An absolute effect, treatment less control, with its interval; fields have the leading axes of the Moments."""
 
     estimate: Any
     standard_error: Any

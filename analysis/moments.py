@@ -18,8 +18,8 @@ Array = NDArray[Any]
 class Moments:
     """n, sums and Gram matrix of the columns `names`, over units; a column that is absent means the constant 1.
 
-    Shapes: `sums` (..., k), `gram` (..., k, k), `n` (...). What is summed is `value * 10**scale - pivot`: Python integers
-    of any size where integers came in, floats about a pivot otherwise. Arrays with leading axes are many samples at once.
+    Shapes: `sums` (..., k), `gram` (..., k, k), `n` (...). What is summed is `value * 10**scale - pivot`: Python
+    integers of any size where integers came in, floats about a pivot otherwise. Leading axes are many samples at once.
     """
 
     names: tuple[str, ...]
@@ -30,31 +30,29 @@ class Moments:
     pivot: tuple[float, ...]
 
     @classmethod
-    def from_rows(cls, columns: Mapping[str, ArrayLike], pivots: Mapping[str, float] | None = None) -> "Moments":
-        """The moments of arrays, one a column, one entry a unit: exact for integers and for short decimals."""
+    def from_rows(cls, columns: Mapping[str, ArrayLike], scales: Mapping[str, int] | None = None) -> "Moments":
+        """The moments of arrays, one a column, one entry a unit: exact for integers and for short decimals.
+
+        `scales` says which columns come as integers already multiplied by `10**scale`. Raises Invalid.
+        """
         names = tuple(columns)
         arrays = [_finite(name, np.asarray(columns[name])) for name in names]
         if len({len(a) for a in arrays}) > 1:
             raise Invalid.at("columns", "the columns differ in length")
         n = len(arrays[0]) if arrays else 0
-        scales, pivot, shifted = [], [], []
+        places, pivot, shifted = [], [], []
         for name, array in zip(names, arrays, strict=True):
             fixed = exact.as_integers(array)
-            if fixed is None or (pivots is not None and name in pivots):
-                shift = (pivots or {}).get(name, _pivot(array))
-                scales.append(0)
-                pivot.append(float(shift))
-                shifted.append(array.astype(np.float64) - shift)
-            else:
-                scales.append(fixed[1])
-                pivot.append(0.0)
-                shifted.append(fixed[0])
+            shift = _pivot(array) if fixed is None else 0.0
+            places.append((scales or {}).get(name, 0) + (0 if fixed is None else fixed[1]))
+            pivot.append(shift)
+            shifted.append(array - shift if fixed is None else fixed[0])
         sums = np.array([exact.total(a) for a in shifted], dtype=object)
         gram = np.empty((len(names), len(names)), dtype=object)
         for i, a in enumerate(shifted):
             for j in range(i, len(names)):
                 gram[i, j] = gram[j, i] = exact.dot(a, shifted[j])
-        return cls(names, n, sums, gram, tuple(scales), tuple(pivot))
+        return cls(names, n, sums, gram, tuple(places), tuple(pivot))
 
     @classmethod
     def from_aggregates(

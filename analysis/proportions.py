@@ -61,7 +61,7 @@ def score_p_value(counts: Counts) -> float:
 
 
 def mid_p_value(counts: Counts) -> float:
-    """Fisher's exact test with mid-p: tables less likely than this one, and half of those as likely (Lancaster 1961)."""
+    """Fisher's exact test with mid-p: tables less likely than this one, half of those as likely (Lancaster 1961)."""
     if counts.none_or_all:
         return 1.0
     events = counts.x_c + counts.x_t
@@ -153,7 +153,7 @@ def _ratio_score(counts: Counts, log_ratio: float) -> float:
 
 def _difference_score(counts: Counts, delta: float) -> float:
     """The score of p_t - p_c = delta at the constrained maximum likelihood (Miettinen & Nurminen 1985, appendix)."""
-    n_c, n_t, x_c, x_t = counts.n_c, counts.n_t, counts.x_c, counts.x_t
+    n_c, n_t = counts.n_c, counts.n_t
     n = n_c + n_t
     p_c = _constrained(counts, delta)
     p_t = min(max(p_c + delta, 0.0), 1.0)
@@ -174,7 +174,7 @@ def _constrained(counts: Counts, delta: float) -> float:
     q = l2**3 / (27 * l3**3) - l1 * l2 / (6 * l3**2) + l0 / (2 * l3)
     p = np.copysign(sqrt(max(l2**2 / (9 * l3**2) - l1 / (3 * l3), 0.0)), q)
     angle = (pi + acos(min(1.0, max(-1.0, q / p**3)))) / 3 if p else pi / 2
-    return float(min(max(2 * p * cos(angle) - l2 / (3 * l3), max(0.0, -delta)), min(1.0, 1.0 - delta)))
+    return float(min(max(2 * p * cos(angle) - l2 / (3 * l3), 0.0, -delta), 1.0, 1.0 - delta))
 
 
 def _log_choose(n: int, x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What an analysis reads: for each metric, the Moments of its population by variant, and what was noticed on the way."""
+"""What an analysis reads: for each metric, the Moments of its population by variant, and what was noticed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

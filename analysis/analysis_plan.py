@@ -1,0 +1,74 @@
+"""How a test will be read, said before it is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from analysis.bayes import NormalPrior
+from experiments.errors import FieldError, Invalid
+from experiments.metrics import Metric
+
+Role = Literal["primary", "secondary", "guardrail"]
+Correction = Literal["none", "holm", "bh", "dunnett"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisPlan:
+    """Metrics and their roles, the control, and the options of the reading; checked at the door.
+
+    `weights` are the planned shares (any scale); `margins` the relative non-inferiority margins of guardrails;
+    `planned_units` tunes the confidence sequence, over all variants; `complete` says that no more data will come.
+    Without roles the first metric is the primary one for the verdict. Raises Invalid.
+    """
+
+    metrics: tuple[Metric, ...]
+    control: str
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    margins: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, float] | None = None
+    confidence: float = 0.95
+    sequential: bool = False
+    planned_units: int | None = None
+    correction: Correction = "holm"
+    prior: NormalPrior | None = None
+    complete: bool = True
+    minimum_units: int = 0
+    experiment: str | None = None
+    as_of: str | None = None
+
+    def __post_init__(self) -> None:
+        keys = [m.key for m in self.metrics]
+        errors = [FieldError("metrics", f"{key!r} is named twice") for key in set(keys) if keys.count(key) > 1]
+        if not keys:
+            errors.append(FieldError("metrics", "at least one is needed"))
+        errors += [FieldError("roles", f"no metric {key!r}") for key in self.roles if key not in keys]
+        errors += [FieldError("margins", f"no metric {key!r}") for key in self.margins if key not in keys]
+        errors += [
+            FieldError("margins", f"{m!r} is not between 0 and 1") for m in self.margins.values() if not 0 < m < 1
+        ]
+        if not 0.5 <= self.confidence < 1:
+            errors.append(FieldError("confidence", f"{self.confidence!r} is not from 0.5 to below 1"))
+        if self.correction not in get_args(Correction):
+            errors.append(FieldError("correction", f"{self.correction!r} is none of {', '.join(get_args(Correction))}"))
+        if self.planned_units is not None and self.planned_units < 2:
+            errors.append(FieldError("planned_units", f"{self.planned_units!r} is below 2"))
+        if self.weights is not None and any(not w >= 0 for w in self.weights.values()):
+            errors.append(FieldError("weights", "no weight is below 0"))
+        if errors:
+            raise Invalid(errors)
+
+    @property
+    def alpha(self) -> float:
+        """The error rate that the confidence leaves."""
+        # 1 - 0.95 is 0.050000000000000044: the decimal that was meant
+        return round(1 - self.confidence, 12)
+
+    def role(self, metric: str) -> Role | None:
+        """A metric's role, None where none was given."""
+        return self.roles.get(metric)
+
+    def deciding_role(self, metric: str) -> Role:
+        """The role the verdict reads: the one given, else the first metric is primary and the others secondary."""
+        if self.roles:
+            return self.roles.get(metric, "secondary")
+        return "primary" if metric == self.metrics[0].key else "secondary"
