@@ -65,7 +65,7 @@ def normal_reading(
 ) -> Posterior:
     """Normal likelihood and normal prior (flat when None): precisions add.
 
-    Gelman et al., Bayesian Data Analysis 3rd ed., eq. 2.11-2.12. The prior is on the same scale as the estimate.
+    Gelman et al., Bayesian Data Analysis, 3rd ed., s. 2.5. The prior is on the same scale as the estimate.
     """
     if not (np.isfinite(estimate) and np.isfinite(standard_error)):
         raise NotEstimable("the effect has no finite estimate and standard error")

@@ -91,7 +91,7 @@ def equal_shares(variants: int, coverage: float = 1.0) -> tuple[float, ...]:
 
 
 def best_shares(variants: int) -> tuple[float, ...]:
-    """Control's share sqrt(k) times that of each of k treatments: the least units in all (Dunnett 1955, s. 5)."""
+    """Control's share sqrt(k) times that of each of k treatments: the least units in all (Dunnett 1955)."""
     treatments = len(equal_shares(variants)) - 1
     control = np.sqrt(treatments)
     return (float(control / (control + treatments)),) + (float(1 / (control + treatments)),) * treatments

@@ -3,7 +3,7 @@
 Both mix the likelihood ratio over a normal effect, so they are one family:
 log E = z^2 r / (2 (1 + r)) - log(1 + r) / 2, where r is the mixing variance over the squared standard error.
 A confidence sequence takes r = n rho^2 with rho tuned to the planned sample (Waudby-Smith, Arbour, Sinha, Kennedy &
-Ramdas, arXiv 2103.06476, Annals of Statistics 2024, eq. 9 and B.2); the mSPRT takes r = tau^2 / se^2 with a fixed
+Ramdas, arXiv 2103.06476, Annals of Statistics 2024, eq. 9); the mSPRT takes r = tau^2 / se^2 with a fixed
 tau^2 (Johari, Koomen, Pekelis & Walsh 2017).
 
 The guarantee is asymptotic: below about 100 conversions an arm the numbers are too early to act on.
@@ -40,7 +40,7 @@ class ConfidenceSequence(Generic[Number]):
 def tuning(n_opt: float, alpha: float = 0.05, alternative: Alternative = "two-sided") -> float:
     """The rho whose confidence sequence is about narrowest at n_opt units, both arms together.
 
-    Waudby-Smith et al. eq. 10 (and its one-sided form with 2 alpha), the choice of GrowthBook's gbstats.
+    Waudby-Smith et al.'s closed form (one-sided with 2 alpha), as in GrowthBook's gbstats.
     """
     if not 0 < n_opt < np.inf:
         raise Invalid.at("n_opt", f"{n_opt} is not a number of units above 0")
@@ -108,7 +108,7 @@ def msprt(
 ) -> ConfidenceSequence[float] | ConfidenceSequence[Array]:
     """Mixture sequential probability ratio test with effects mixed as normal(0, tau2).
 
-    Johari et al. 2017, Peeking at A/B Tests, eq. 7-8; tau2 about the square of the effects that are usual.
+    Johari et al. 2017, Peeking at A/B Tests (KDD); tau2 about the square of the effects that are usual.
     """
     if not np.all(np.asarray(tau2) > 0):
         raise Invalid.at("tau2", "the mixing variance must be above 0")

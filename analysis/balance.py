@@ -1,0 +1,84 @@
+"""Do the variants differ in what the offers cannot have changed? Then the comparison is not one of like with like."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.special import chdtrc
+
+from analysis.checks import ALARM, FEWEST_EXPECTED, MATTERS, Check, Status
+from experiments.errors import Invalid
+
+# GrowthBook's default for units seen under two variants
+MANY_CROSSOVERS = 0.01
+TOO_MANY_CROSSOVERS = 0.1
+MUCH_MISSING = 0.05
+SUSPICIOUS = 0.01
+
+
+def crossovers(crossed: Mapping[str, int], units: Mapping[str, int]) -> Check:
+    """Units met under a second variant, of all units by their first: how many, and evenly?
+
+    Warns from 1% (GrowthBook's default); fails from 10%, or where the shares differ between variants, as leaving
+    them out would then select.
+    """
+    return _shares("crossovers", crossed, units, "crossed over", MANY_CROSSOVERS, TOO_MANY_CROSSOVERS)
+
+
+def missing_data(missing: Mapping[str, int], units: Mapping[str, int], column: str) -> Check:
+    """Units left out for a blank in one column: warns from 5%, fails where the shares differ between variants."""
+    return _shares(f"missing_{column}", missing, units, f"lack {column}", MUCH_MISSING, 1.1)
+
+
+def eligibility(eligible: Mapping[str, int], asked: Mapping[str, int]) -> Check:
+    """Units let in, of those asked about: decided before the variant is looked at, so the shares must not differ."""
+    return _shares("eligibility", eligible, asked, "eligible", 1.1, 1.1)
+
+
+def pre_exposure(metric: str, values: Mapping[str, float], variances: Mapping[str, float]) -> Check:
+    """A metric from before exposure must not differ: Wald's chi-square over variants, df = variants - 1.
+
+    Variances are squared standard errors. Warns below p = 0.01, fails below 0.001.
+    """
+    name = f"pre_exposure_{metric}"
+    value = np.array([values[v] for v in values], dtype=float)
+    variance = np.array([variances[v] for v in values], dtype=float)
+    if not (np.all(np.isfinite(value)) and np.all(np.isfinite(variance) & (variance >= 0))):
+        raise Invalid.at(metric, "values and variances must be finite, variances from 0 up")
+    if len(value) < 2 or not np.all(variance > 0):
+        return Check(name, "unknown", None, None, f"{metric} before exposure has no variance to compare by")
+    precision = 1 / variance
+    centre = float(precision @ value / precision.sum())
+    statistic = float(precision @ (value - centre) ** 2)
+    p_value = float(chdtrc(len(value) - 1, statistic))
+    status: Status = "fail" if p_value < ALARM else "warn" if p_value < SUSPICIOUS else "pass"
+    means = ", ".join(f"{v} {x:g}" for v, x in values.items())
+    return Check(name, status, p_value, statistic, f"{metric} before exposure: {means}")
+
+
+def _shares(
+    check: str, hits: Mapping[str, int], units: Mapping[str, int], verb: str, many: float, too_many: float
+) -> Check:
+    """Shares of units by variant, tested for being the same (Pearson's chi-square of homogeneity)."""
+    for variant, of in units.items():
+        if not 0 <= hits.get(variant, 0) <= of:
+            raise Invalid.at(f"{check}.{variant}", f"{hits.get(variant, 0)} of {of} is not a count of units")
+    seen = [variant for variant in units if units[variant]]
+    if not seen:
+        return Check(check, "unknown", None, None, "no units")
+    total = np.array([units[variant] for variant in seen], dtype=float)
+    hit = np.array([hits.get(variant, 0) for variant in seen], dtype=float)
+    rate = float(hit.sum() / total.sum())
+    each = ", ".join(f"{variant} {x / n:.2%}" for variant, x, n in zip(seen, hit, total, strict=True))
+    detail = f"{rate:.2%} {verb}: {each}"
+    p_value, statistic = _same_rate(hit, total, rate)
+    uneven = p_value is not None and p_value < ALARM and float(np.ptp(hit / total)) >= MATTERS
+    status: Status = "fail" if uneven or rate >= too_many else "warn" if rate >= many else "pass"
+    return Check(check, status, p_value, statistic, detail)
+
+
+def _same_rate(hit: np.ndarray, total: np.ndarray, rate: float) -> tuple[float | None, float | None]:
+    """Pearson's test; no p-value where the expected counts are too small for it."""
+    if len(total) < 2 or float(total.min()) * min(rate, 1 - rate) < FEWEST_EXPECTED:
+        return None, None
+    statistic = float(np.sum((hit - total * rate) ** 2 / (total * rate * (1 - rate))))
+    return float(chdtrc(len(total) - 1, statistic)), statistic
