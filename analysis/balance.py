@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from analysis.checks import ALARM, FEWEST_EXPECTED, MATTERS, Check, Status
@@ -16,22 +17,38 @@ SUSPICIOUS = 0.01
 
 
 def crossovers(crossed: Mapping[str, int], units: Mapping[str, int]) -> Check:
-    """Units met under a second variant, of all units by their first: how many, and evenly?
+    """Units met under a second variant, of all units by their first: how many, and in the numbers chance gives?
 
-    Warns from 1% (GrowthBook's default); fails from 10%, or where the shares differ between variants, as leaving
-    them out would then select.
+    Warns from 1% (GrowthBook's default) and fails from 10%. Drawing anew takes a unit out of a variant in proportion to
+    the other variants' weights, so n (1 - share) crossovers are expected of each; fails where they are spread otherwise
+    (chi-square, df = variants - 1), as leaving them out would then select.
     """
-    return _shares("crossovers", crossed, units, "crossed over", MANY_CROSSOVERS, TOO_MANY_CROSSOVERS)
+    seen, hit, total = _counts("crossovers", crossed, units)
+    if not seen:
+        return Check("crossovers", "unknown", None, None, "no units")
+    rate = float(hit.sum() / total.sum())
+    detail = f"{rate:.2%} of units crossed over: {_each(seen, hit / total)}"
+    p_value: float | None = None
+    statistic: float | None = None
+    odds = total * (1 - total / total.sum())
+    uneven = False
+    if len(seen) > 1 and float((hit.sum() * odds / odds.sum()).min()) >= FEWEST_EXPECTED:
+        expected = hit.sum() * odds / odds.sum()
+        statistic = float(np.sum((hit - expected) ** 2 / expected))
+        p_value = float(chdtrc(len(seen) - 1, statistic))
+        uneven = p_value < ALARM and float(np.max(np.abs(hit - expected) / total)) >= MATTERS
+    status: Status = "fail" if uneven or rate >= TOO_MANY_CROSSOVERS else "warn" if rate >= MANY_CROSSOVERS else "pass"
+    return Check("crossovers", status, p_value, statistic, detail)
 
 
 def missing_data(missing: Mapping[str, int], units: Mapping[str, int], column: str) -> Check:
     """Units left out for a blank in one column: warns from 5%, fails where the shares differ between variants."""
-    return _shares(f"missing_{column}", missing, units, f"lack {column}", MUCH_MISSING, 1.1)
+    return _shares(f"missing_{column}", missing, units, f"lack {column}", MUCH_MISSING)
 
 
 def eligibility(eligible: Mapping[str, int], asked: Mapping[str, int]) -> Check:
     """Units let in, of those asked about: decided before the variant is looked at, so the shares must not differ."""
-    return _shares("eligibility", eligible, asked, "eligible", 1.1, 1.1)
+    return _shares("eligibility", eligible, asked, "eligible", many=np.inf)
 
 
 def pre_exposure(metric: str, values: Mapping[str, float], variances: Mapping[str, float]) -> Check:
@@ -55,28 +72,36 @@ def pre_exposure(metric: str, values: Mapping[str, float], variances: Mapping[st
     return Check(name, status, p_value, statistic, f"{metric} before exposure: {means}")
 
 
-def _shares(
-    check: str, hits: Mapping[str, int], units: Mapping[str, int], verb: str, many: float, too_many: float
-) -> Check:
+def _shares(check: str, hits: Mapping[str, int], units: Mapping[str, int], verb: str, many: float) -> Check:
     """Shares of units by variant, tested for being the same (Pearson's chi-square of homogeneity)."""
+    seen, hit, total = _counts(check, hits, units)
+    if not seen:
+        return Check(check, "unknown", None, None, "no units")
+    rate = float(hit.sum() / total.sum())
+    detail = f"{rate:.2%} {verb}: {_each(seen, hit / total)}"
+    p_value, statistic = _same_rate(hit, total, rate)
+    uneven = p_value is not None and p_value < ALARM and float(np.ptp(hit / total)) >= MATTERS
+    status: Status = "fail" if uneven else "warn" if rate >= many else "pass"
+    return Check(check, status, p_value, statistic, detail)
+
+
+def _counts(
+    check: str, hits: Mapping[str, int], units: Mapping[str, int]
+) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """The variants with units, their hits and their units."""
     for variant, of in units.items():
         if not 0 <= hits.get(variant, 0) <= of:
             raise Invalid.at(f"{check}.{variant}", f"{hits.get(variant, 0)} of {of} is not a count of units")
     seen = [variant for variant in units if units[variant]]
-    if not seen:
-        return Check(check, "unknown", None, None, "no units")
     total = np.array([units[variant] for variant in seen], dtype=float)
-    hit = np.array([hits.get(variant, 0) for variant in seen], dtype=float)
-    rate = float(hit.sum() / total.sum())
-    each = ", ".join(f"{variant} {x / n:.2%}" for variant, x, n in zip(seen, hit, total, strict=True))
-    detail = f"{rate:.2%} {verb}: {each}"
-    p_value, statistic = _same_rate(hit, total, rate)
-    uneven = p_value is not None and p_value < ALARM and float(np.ptp(hit / total)) >= MATTERS
-    status: Status = "fail" if uneven or rate >= too_many else "warn" if rate >= many else "pass"
-    return Check(check, status, p_value, statistic, detail)
+    return seen, np.array([hits.get(variant, 0) for variant in seen], dtype=float), total
 
 
-def _same_rate(hit: np.ndarray, total: np.ndarray, rate: float) -> tuple[float | None, float | None]:
+def _each(variants: list[str], shares: NDArray[np.float64]) -> str:
+    return ", ".join(f"{variant} {share:.2%}" for variant, share in zip(variants, shares, strict=True))
+
+
+def _same_rate(hit: NDArray[np.float64], total: NDArray[np.float64], rate: float) -> tuple[float | None, float | None]:
     """Pearson's test; no p-value where the expected counts are too small for it."""
     if len(total) < 2 or float(total.min()) * min(rate, 1 - rate) < FEWEST_EXPECTED:
         return None, None

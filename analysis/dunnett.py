@@ -1,7 +1,8 @@
 """Several variants against one control: Dunnett 1955, exact, with the variances each variant really has.
 
 The comparisons share control's error, so T_i and T_j correlate as lambda_i lambda_j with
-lambda_i = sqrt(v_0 / (v_0 + v_i)) (v = squared standard error of a variant's value; Hochberg & Tamhane 1987, ch. 5). Given control's error the comparisons are independent, so the probability is one integral over it: composite
+lambda_i = sqrt(v_0 / (v_0 + v_i)) (v = squared standard error of a variant's value; Hochberg & Tamhane 1987, ch. 5).
+Given control's error the comparisons are independent, so the probability is one integral over it: composite
 Gauss-Legendre with panels placed where the integrand turns. With df a second integral runs over the pooled deviation.
 """
 
