@@ -46,15 +46,7 @@ def beta_binomial(
     stated = prior or BetaPrior()
     control = _Beta.after(x_c, n_c, stated)
     treatment = _Beta.after(x_t, n_t, stated)
-    wins = _integral(lambda y: treatment.log_density(y) + control.log_below(y), treatment, control) / treatment.mass
-    loses = _integral(lambda y: control.log_density(y) + treatment.log_below(y), treatment, control) / control.mass
-    # E[max(A - B, 0)] = integral of P(B < x) P(A > x) dx; dx = x (1 - x) dy
-    lost = _integral(lambda y: treatment.log_below(y) + control.log_above(y) + _log_slope(y), treatment, control)
-    gained = _integral(lambda y: control.log_below(y) + treatment.log_above(y) + _log_slope(y), treatment, control)
-    # each is accurate where it is small: the larger follows from the smaller
-    wins = wins if wins < loses else 1 - loses
-    if direction == "decrease":
-        wins, lost, gained = (loses if loses < 0.5 else 1 - wins), gained, lost
+    wins, lost, gained = _chances(control, treatment, direction)
     tail = (1 - confidence) / 2
     return Posterior(
         chance_to_win=wins,
@@ -65,6 +57,29 @@ def beta_binomial(
         high=_quantile(1 - tail, control, treatment),
         expected_loss_of_control=gained,
     )
+
+
+def win_and_loss(
+    x_c: float, n_c: float, x_t: float, n_t: float, direction: Direction = "increase"
+) -> tuple[float, float]:
+    """Chance to win and expected loss of the treatment under uniform priors, without the interval that takes longest."""
+    prior = BetaPrior()
+    wins, lost, _ = _chances(_Beta.after(x_c, n_c, prior), _Beta.after(x_t, n_t, prior), direction)
+    return wins, lost
+
+
+def _chances(control: "_Beta", treatment: "_Beta", direction: Direction) -> tuple[float, float, float]:
+    """Chance to win, expected loss of the treatment and of control."""
+    wins = _integral(lambda y: treatment.log_density(y) + control.log_below(y), treatment, control) / treatment.mass
+    loses = _integral(lambda y: control.log_density(y) + treatment.log_below(y), treatment, control) / control.mass
+    # E[max(A - B, 0)] = integral of P(B < x) P(A > x) dx; dx = x (1 - x) dy
+    lost = _integral(lambda y: treatment.log_below(y) + control.log_above(y) + _log_slope(y), treatment, control)
+    gained = _integral(lambda y: control.log_below(y) + treatment.log_above(y) + _log_slope(y), treatment, control)
+    # each is accurate where it is small: the larger follows from the smaller
+    wins = wins if wins < loses else 1 - loses
+    if direction == "decrease":
+        wins, lost, gained = (loses if loses < 0.5 else 1 - wins), gained, lost
+    return wins, lost, gained
 
 
 @dataclass(frozen=True, slots=True)

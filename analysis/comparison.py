@@ -1,0 +1,161 @@
+"""One variant against control on one metric, by the method that fits its type."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from analysis import bayes, lift, proportions, sequential
+from analysis.analysis_plan import AnalysisPlan
+from analysis.moments import Moments
+from analysis.report import Adjusted, AnyTime, Comparison, Effect, NonInferiority
+from analysis.sample import Population, QuantileSummary
+from experiments.errors import NotEstimable
+from experiments.metrics import Metric
+
+FEWEST_IN_A_DENOMINATOR = 30
+
+
+def compare(
+    metric: Metric, variant: str, population: Population, plan: AnalysisPlan, adjusted: Adjusted | None
+) -> Comparison:
+    blank = Comparison(variant, plan.control, cuped=adjusted, estimable=False)
+    moments = population.moments
+    if plan.control not in moments:
+        return replace(blank, reason=f"control {plan.control!r} has no units")
+    pair = [moments[plan.control], moments[variant]]
+    try:
+        estimates = lift.estimate(metric, pair)
+    except NotEstimable as error:
+        return replace(blank, reason=error.message)
+    if metric.type == "proportion":
+        out = _proportions(pair, metric, blank, plan, estimates)
+    else:
+        out = _means(metric, blank, plan, estimates, pair)
+    if not out.estimable:
+        return out
+    out = replace(out, sequential=_any_time(out, plan, pair) if plan.sequential else None)
+    if plan.role(metric.key) == "guardrail" and metric.key in plan.margins:
+        out = replace(out, non_inferiority=_guard(metric, estimates, plan))
+    if population.uncapped is not None:
+        before = lift.estimate(metric, [population.uncapped[plan.control], population.uncapped[variant]])
+        out = replace(out, uncapped=effect_of(lift.difference(before, 1, alpha=plan.alpha)))
+    return out
+
+
+def compare_quantiles(
+    metric: Metric, variant: str, summaries: Mapping[str, QuantileSummary], plan: AnalysisPlan
+) -> Comparison:
+    blank = Comparison(variant, plan.control, estimable=False)
+    pair = [summaries.get(plan.control), summaries[variant]]
+    for one in pair:
+        if one is None or one.value is None or one.standard_error is None:
+            return replace(blank, reason="no units in control" if one is None else one.reason or "no quantile")
+    values = np.array([s.value for s in pair if s], dtype=np.float64)
+    own = np.array([(s.standard_error or 0.0) ** 2 for s in pair if s], dtype=np.float64)
+    units = np.array([s.units for s in pair if s], dtype=np.float64)
+    estimates = lift.Estimates(values, np.diag(own), own, units)
+    out = _means(metric, blank, plan, estimates, ())
+    if not out.estimable:
+        return out
+    return replace(out, method="quantile")
+
+
+def _means(
+    metric: Metric, blank: Comparison, plan: AnalysisPlan, estimates: lift.Estimates, pair: Sequence[Moments]
+) -> Comparison:
+    reading = lift.difference(estimates, 1, alpha=plan.alpha)
+    effect = effect_of(reading)
+    if not float(reading.standard_error) > 0:
+        exact = Effect(effect.estimate, None, None, 0.0)
+        return replace(
+            blank, difference=exact, lift=_point_lift(estimates),
+            reason="zero variance: the units of a variant are all alike, so the difference is exact and not tested",
+        )  # fmt: skip
+    posterior = bayes.normal_reading(
+        float(reading.estimate), float(reading.standard_error), _prior(plan, estimates), metric.direction
+    )
+    notes = []
+    if metric.denominator is not None:
+        fewest = min(float(m.restrict(metric.columns).total[1]) for m in pair)
+        notes.append("conditional on the denominator, which a variant may move: read it beside the mean per unit")
+        if fewest < FEWEST_IN_A_DENOMINATOR:
+            notes.append(f"only {fewest:g} {metric.denominator} in a variant: the normal approximation is rough")
+    return replace(
+        blank, difference=effect, lift=_lift(estimates, plan), p_value=float(reading.p_value),
+        chance_to_win=posterior.chance_to_win, expected_loss=posterior.expected_loss,
+        method="delta" if metric.denominator else "welch", estimable=True, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _proportions(
+    pair: Sequence[Moments], metric: Metric, blank: Comparison, plan: AnalysisPlan, estimates: lift.Estimates
+) -> Comparison:
+    x_c, x_t = (round(float(m.restrict(metric.columns).total[0])) for m in pair)
+    counts = proportions.Counts(x_c, int(pair[0].n), x_t, int(pair[1].n))
+    interval = proportions.difference_interval(counts, plan.alpha)
+    error = math.sqrt(float(estimates.own.sum()))
+    effect = Effect(counts.difference, interval.low, interval.high, error)
+    low = counts.low
+    if low:
+        bounds = proportions.lift_interval(counts, plan.alpha)
+        p_value, method = proportions.mid_p_value(counts), "mid-p"
+        notes: tuple[str, ...] = ("low counts: exact mid-p test and score intervals",)
+        relative = _lift_with(estimates, bounds)
+    else:
+        p_value, method, notes = proportions.score_p_value(counts), "score", ()
+        relative = _lift(estimates, plan)
+    out = replace(blank, difference=effect, lift=relative, p_value=p_value, method=method, estimable=True, notes=notes)
+    if error == 0:
+        return out
+    posterior = bayes.normal_reading(counts.difference, error, _prior(plan, estimates), metric.direction)
+    return replace(out, chance_to_win=posterior.chance_to_win, expected_loss=posterior.expected_loss)
+
+
+def effect_of(reading: lift.Difference) -> Effect:
+    return Effect(
+        float(reading.estimate), float(reading.low), float(reading.high), float(reading.standard_error)
+    )  # fmt: skip
+
+
+def _lift(estimates: lift.Estimates, plan: AnalysisPlan) -> Effect:
+    return _lift_with(estimates, lift.lift(estimates, 1, alpha=plan.alpha))
+
+
+def _lift_with(estimates: lift.Estimates, bounds: lift.Interval) -> Effect:
+    point = _point_lift(estimates)
+    return Effect(point.estimate, bounds.low, bounds.high, None, bounds.reason or point.reason)
+
+
+def _point_lift(estimates: lift.Estimates) -> Effect:
+    try:
+        return Effect(lift.relative(estimates, 1), None, None)
+    except NotEstimable as error:
+        return Effect(None, None, None, None, error.message)
+
+
+def _prior(plan: AnalysisPlan, estimates: lift.Estimates) -> bayes.NormalPrior | None:
+    control = float(estimates.values[0])
+    return None if plan.prior is None or control == 0 else plan.prior.on_difference(control)
+
+
+def _any_time(found: Comparison, plan: AnalysisPlan, pair: Sequence[Moments]) -> AnyTime:
+    n = float(pair[0].n + pair[1].n)
+    planned = n if plan.planned_units is None else float(plan.planned_units)
+    try:
+        reading = sequential.confidence_sequence(
+            found.difference.estimate or 0.0, found.difference.standard_error or 0.0, n, planned, plan.alpha
+        )
+    except NotEstimable:
+        return AnyTime(None, None, None)
+    return AnyTime(reading.low, reading.high, reading.p_value)
+
+
+def _guard(metric: Metric, estimates: lift.Estimates, plan: AnalysisPlan) -> NonInferiority:
+    margin = plan.margins[metric.key]
+    reading = lift.non_inferiority(estimates, 1, margin, direction=metric.direction, alpha=plan.alpha)
+    p = float(reading.p_value)
+    if math.isnan(p):
+        return NonInferiority(margin, True, None, False)
+    return NonInferiority(margin, True, p, p < plan.alpha)
