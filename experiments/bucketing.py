@@ -6,13 +6,14 @@ every GrowthBook SDK in a shop's own process gives the same variant. tests/vecto
 
 import struct
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from fnv_hash_fast import fnv1a_32
 
 Range = tuple[float, float]  # half-open: the first is inside, the second is not
 
 BUCKETS = 10_000  # hash version 2 has this many places: n is a multiple of 1 / BUCKETS
+OLD_BUCKETS = 1_000  # and version 1 this many
 
 _OFFSET, _PRIME, _MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 
@@ -48,12 +49,25 @@ class Bucketer:
         return fnv1a_32(str(first).encode()) % BUCKETS
 
 
+class OldBucketer:
+    """The bucket under hash version 1, 0 to 999; biased where experiments run in parallel, kept for old ones."""
+
+    __slots__ = ("seed",)
+
+    def __init__(self, seed: str) -> None:
+        self.seed = seed
+
+    def __call__(self, unit_id: str) -> int:
+        """The bucket of this unit."""
+        return fnv1a32(unit_id + self.seed) % OLD_BUCKETS
+
+
 def bucket(seed: str, unit_id: str, version: int = 2) -> float | None:
     """The unit's place n on the line, in [0, 1); None for a hash version that does not exist."""
     if version == 2:
         return Bucketer(seed)(unit_id) / BUCKETS
-    if version == 1:  # biased when experiments run in parallel; kept because old experiments were drawn with it
-        return fnv1a32(unit_id + seed) % 1_000 / 1_000
+    if version == 1:
+        return OldBucketer(seed)(unit_id) / OLD_BUCKETS
     return None
 
 
@@ -65,7 +79,7 @@ def in_range(n: float, span: Sequence[float]) -> bool:
 def in_namespace(unit_id: str, namespace: tuple[str, float, float]) -> bool:
     """Whether the unit is in the namespace's part of the line: `(name, start, end)`, hash version 1."""
     name, start, end = namespace
-    return start <= fnv1a32(f"{unit_id}__{name}") % 1_000 / 1_000 < end
+    return start <= OldBucketer(f"__{name}")(unit_id) / OLD_BUCKETS < end
 
 
 def equal_weights(count: int) -> list[float]:
@@ -108,7 +122,35 @@ def choose(n: float, ranges: Sequence[Sequence[float]]) -> int:
     return -1
 
 
-def in_buckets(span: Sequence[float]) -> range:
-    """The range as whole buckets of hash version 2: k is among them exactly if k / 10,000 lies in the range."""
-    start = bisect_left(range(BUCKETS), span[0], key=lambda k: k / BUCKETS)
-    return range(start, bisect_left(range(BUCKETS), span[1], lo=start, key=lambda k: k / BUCKETS))
+def in_buckets(span: Sequence[float], buckets: int = BUCKETS) -> range:
+    """The range as whole buckets: k is among them exactly if k / buckets lies in the range."""
+    start = bisect_left(range(buckets), span[0], key=lambda k: k / buckets)
+    return range(start, bisect_left(range(buckets), span[1], lo=start, key=lambda k: k / buckets))
+
+
+class Allocation:
+    """Ranges of one seed's line, made into whole buckets so that a unit's place is found without fractions."""
+
+    __slots__ = ("_bucketer", "_buckets", "_spans")
+
+    def __init__(self, seed: str, version: int, ranges: Sequence[Sequence[float]]) -> None:
+        self._bucketer: Callable[[str], int] | None = None
+        if version in (1, 2):
+            self._bucketer = Bucketer(seed) if version == 2 else OldBucketer(seed)
+            self._buckets = BUCKETS if version == 2 else OLD_BUCKETS
+            self._spans = [in_buckets(span, self._buckets) for span in ranges]
+
+    def find(self, unit_id: str) -> tuple[float, int] | None:
+        """The unit's n and the index of the first range it lies in, or -1; None for an unknown hash version."""
+        if self._bucketer is None:
+            return None
+        k = self._bucketer(unit_id)
+        for index, span in enumerate(self._spans):
+            if k in span:
+                return k / self._buckets, index
+        return k / self._buckets, -1
+
+    def holds(self, unit_id: str) -> bool:
+        """Whether the unit lies in any of the ranges."""
+        found = self.find(unit_id)
+        return found is not None and found[1] >= 0
