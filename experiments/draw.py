@@ -13,7 +13,7 @@ import msgspec
 from experiments.bucketing import Allocation, bucket_ranges, in_namespace, usable_weights
 from experiments.ecmascript import to_string, truthy
 from experiments.prerequisites import compile_prerequisites
-from experiments.stickiness import Documents, Held, Stickiness
+from experiments.stickiness import Stickiness, StickyBuckets
 from experiments.targeting import SavedGroups, compile_condition
 
 Definition = Mapping[str, Any]  # an experiment, a rule or a feature in GrowthBook's JSON
@@ -27,7 +27,7 @@ class Context(msgspec.Struct, frozen=True):
     url: str = ""  # a query `?<experiment key>=<index>` in it forces that variation
     enabled: bool = True
     qa_mode: bool = False  # only forced variations
-    sticky: Documents | None = None  # None: the hash alone decides
+    sticky: StickyBuckets | None = None  # None: the hash alone decides
 
 
 class DrawResult(msgspec.Struct, frozen=True):
@@ -45,7 +45,6 @@ class DrawResult(msgspec.Struct, frozen=True):
     name: str | None = None
     passthrough: bool = False
     sticky_bucket_used: bool = False
-    held: Held | None = None  # what the caller should save, if it keeps sticky buckets
 
 
 class Filters:
@@ -123,10 +122,11 @@ class Experiment:
         if context.qa_mode or self._stopped:
             return self._out("qa_mode" if context.qa_mode else "stopped", attribute, value)
         key, variation, name, passthrough = self._arms[index]
-        held = self._stickiness.hold(attribute, value, key, sticky) if sticky is not None and self._stickiness else None
+        if sticky is not None and self._stickiness:
+            self._stickiness.keep(attribute, value, key, sticky)
         return DrawResult(
             True, index, key, variation, "drawn" if kept < 0 else "sticky", attribute, value,
-            True, n, name, passthrough, kept >= 0, held,
+            True, n, name, passthrough, kept >= 0,
         )  # fmt: skip
 
     def _closed(self, context: Context) -> str | None:

@@ -97,9 +97,13 @@ class _Drawn:
     def __init__(self, feature: str, rule: Definition, groups: SavedGroups) -> None:
         self.id = rule.get("id") or ""
         self.prerequisites = compile_prerequisites(rule, groups)
+        self._filters = Filters(rule["filters"]) if rule.get("filters") is not None else None
         self._experiment = Experiment(_experiment(feature, rule), groups)
 
     def apply(self, context: Context) -> FeatureResult | str:
+        # the experiment has the same filters, but asks them only after what is forced or kept
+        if self._filters is not None and not self._filters.let_in(context.attributes):
+            return "filters"
         drawn = self._experiment.draw(context)
         if not drawn.in_experiment:
             return drawn.reason
@@ -185,7 +189,7 @@ def _rule(feature: str, rule: Definition, groups: SavedGroups) -> _Rule:
 
 
 def _experiment(feature: str, rule: Definition) -> Definition:
-    copied = {name: rule[name] for name in _OF_AN_EXPERIMENT if rule.get(name)}
+    copied = {name: rule[name] for name in _OF_AN_EXPERIMENT if truthy(rule.get(name))}
     copied |= {name: rule[name] for name in ("coverage", "bucketVersion", "minBucketVersion") if name in rule}
     return {"variations": rule["variations"], "key": rule.get("key") or feature, **copied}
 

@@ -11,14 +11,30 @@ import msgspec
 
 from experiments.ecmascript import to_string, truthy
 
-Documents = Mapping[str, Mapping[str, Any]]
+Document = Mapping[str, Any]  # {"attributeName", "attributeValue", "assignments": {...}}
 
 
-class Held(msgspec.Struct, frozen=True):
-    """A sticky document to be saved: GrowthBook's JSON under its key."""
+class StickyBuckets:
+    """A unit's documents during one evaluation, and those that the evaluation changed and the caller should save."""
 
-    key: str
-    document: Mapping[str, object]
+    __slots__ = ("changed", "documents")
+
+    def __init__(self, documents: Mapping[str, Document]) -> None:
+        self.documents = dict(documents)
+        self.changed: dict[str, Document] = {}
+
+    def assignments(self, key: str) -> Mapping[str, str]:
+        """What is kept under this key."""
+        return self.documents.get(key, {}).get("assignments") or {}
+
+    def keep(self, attribute: str, value: object, assignments: Mapping[str, str]) -> None:
+        """Adds to the document of this attribute's value."""
+        key = _key(attribute, value)
+        before = self.assignments(key)
+        after = {**before, **assignments}
+        if after != before:
+            document = {"attributeName": attribute, "attributeValue": to_string(value), "assignments": after}
+            self.documents[key] = self.changed[key] = document
 
 
 class Stickiness(msgspec.Struct, frozen=True):
@@ -31,30 +47,21 @@ class Stickiness(msgspec.Struct, frozen=True):
     minimum_version: int
     variation_keys: Sequence[str | None]
 
-    def look_up(self, attributes: Mapping[str, object], documents: Documents) -> tuple[int, bool]:
+    def look_up(self, attributes: Mapping[str, object], buckets: StickyBuckets) -> tuple[int, bool]:
         """The index of the variation the unit holds, or -1; and whether an older version bars it."""
-        held = self._held(attributes, documents)
+        held: dict[str, str] = {}
+        for attribute in (self.fallback or "id", self.attribute):  # the later one wins
+            value = attributes.get(attribute)
+            if truthy(value):
+                held.update(buckets.assignments(_key(attribute, value)))
         if any(f"{self.experiment}__{version}" in held for version in range(self.minimum_version)):
             return -1, True
         key = held.get(f"{self.experiment}__{self.bucket_version}")
         return (self.variation_keys.index(key) if key is not None and key in self.variation_keys else -1), False
 
-    def _held(self, attributes: Mapping[str, object], documents: Documents) -> dict[str, str]:
-        held: dict[str, str] = {}
-        for attribute in (self.fallback or "id", self.attribute):  # the later one wins
-            value = attributes.get(attribute)
-            document = documents.get(_key(attribute, value)) if truthy(value) else None
-            held.update((document or {}).get("assignments") or {})
-        return held
-
-    def hold(self, attribute: str, value: object, variation_key: str, documents: Documents) -> Held | None:
-        """The document that keeps this variation; None if the unit's own says so already."""
-        key = _key(attribute, value)
-        before = (documents.get(key) or {}).get("assignments") or {}
-        after = {**before, f"{self.experiment}__{self.bucket_version}": variation_key}
-        if after == before:
-            return None
-        return Held(key, {"attributeName": attribute, "attributeValue": to_string(value), "assignments": after})
+    def keep(self, attribute: str, value: object, variation_key: str, buckets: StickyBuckets) -> None:
+        """Keeps this variation for the unit."""
+        buckets.keep(attribute, value, {f"{self.experiment}__{self.bucket_version}": variation_key})
 
 
 def _key(attribute: str, value: object) -> str:
