@@ -1,1 +1,37 @@
 """The web service, its pages and the command line."""
+
+from flask import Flask, Response
+
+from experiments.storage.database import check_schema
+from webapp.api import health, management, routes
+from webapp.config import Settings, load
+from webapp.errors import PROBLEM_JSON, encode, problem_of
+from webapp.lab import Lab
+
+PAGES = ("/s/", "/login", "/logout", "/link/", "/static/")
+"""Where people look: an error there is a page; everywhere else it is JSON."""
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application on an installation's database; OldSchema where that is not up to date."""
+    lab = Lab(settings or load())
+    check_schema(lab.engine)
+    app = Flask("webapp")
+    app.config.update(
+        SECRET_KEY=lab.settings.secret_key,
+        MAX_CONTENT_LENGTH=lab.settings.max_body_bytes,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=lab.settings.secure_cookies,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # declared on the default provider, which is the one in use
+    app.extensions["offerlab"] = lab
+    app.register_blueprint(routes.blueprint)
+    app.register_blueprint(management.blueprint)
+    app.register_blueprint(health.blueprint)
+    app.register_error_handler(Exception, _failed)
+    return app
+
+
+def _failed(error: Exception) -> Response:
+    status, headers, shape = problem_of(error)
+    return Response(encode(shape), status, {"Content-Type": PROBLEM_JSON} | headers)

@@ -6,13 +6,13 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from experiments.errors import FieldError, Invalid
+from experiments.errors import FieldError, Invalid, Malformed
 from experiments.events import Conversion, Exposure, NewId, parse_conversion, parse_exposure
 from experiments.lifecycle import MEASURING
 from experiments.moment import Micros, day_number
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import writing
-from experiments.storage.eventlog import ExposureRow, Outcome, append_conversions, append_exposures
+from experiments.storage.eventlog import ExposureRow, Outcome, append_conversions, append_exposures, append_link
 from experiments.storage.registry import Experiment
 
 T = TypeVar("T")
@@ -147,6 +147,8 @@ def _read(raws: Sequence[bytes], parse: Callable[[bytes], T]) -> tuple[list[T], 
             read.append(parse(raw))
         except Invalid as refusal:
             rejected.append(Rejection(index, refusal.code, refusal.message, refusal.errors))
+        except Malformed as refusal:
+            rejected.append(Rejection(index, refusal.code, refusal.message))
     return read, tuple(rejected)
 
 
@@ -162,3 +164,10 @@ def _append(
         outcomes = append(conn, rows)
     accepted = sum(outcome == "accepted" for outcome in outcomes)
     return Receipt(accepted, len(outcomes) - accepted, rejected)
+
+
+def record_link(engine: Engine, view: StorefrontView, visitor_id: str, customer_id: str, now: Micros) -> Receipt:
+    """Record that a visitor is a customer."""
+    with writing(engine) as conn:
+        outcome = append_link(conn, view.storefront.id, visitor_id, customer_id, now)
+    return Receipt(accepted=1) if outcome == "accepted" else Receipt(duplicate=1)

@@ -1,0 +1,146 @@
+"""The hot routes: assignments, exposures, conversions, identities. Each is a function from a call to a reply.
+
+The functions know no Flask: the routes below hand them headers and bytes, and so can any other door.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from experiments.errors import Invalid, Malformed
+from experiments.identifiers import ExperimentId, UnitId
+from experiments.moment import Micros
+from experiments.service.recording import (
+    Receipt,
+    record_conversions,
+    record_exposure,
+    record_exposures,
+    record_link,
+)
+from experiments.service.serving import AssignmentRequest, answer, decide, exposure
+from experiments.shape import decode
+from experiments.storage.database import reading
+from experiments.storage.eventlog import held_variant
+from webapp.auth import Access, Headers, access
+from webapp.errors import PROBLEM_JSON, TooLarge, UnsupportedMedia, encode, problem_of
+from webapp.lab import Lab, new_id
+
+LARGEST_BATCH = 10_000
+READ = ("application/json", "text/plain", "application/x-ndjson", "")
+"""Content types that are read as JSON; browsers' sendBeacon says text/plain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, whatever server it came through."""
+
+    headers: Headers
+    body: bytes
+    now: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, whatever server carries it."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Lab, Access, Call], object]
+
+
+def handle(lab: Lab, handler: Handler, call: Call) -> Reply:
+    """The handler's answer as JSON, or the error that stopped it in the one error shape."""
+    cors = cors_headers(call.headers.get("Origin"))
+    try:
+        caller = access(lab.snapshots.current(call.now), call.headers)
+        _check_readable(lab, call)
+        body = encode(handler(lab, caller, call))
+    except Exception as error:  # noqa: BLE001 - whatever happened, the caller gets the one error shape
+        status, headers, shape = problem_of(error)
+        return Reply(status, encode(shape), {"Content-Type": PROBLEM_JSON} | headers | cors)
+    return Reply(200, body, {"Content-Type": "application/json"} | cors)
+
+
+def _check_readable(lab: Lab, call: Call) -> None:
+    if len(call.body) > lab.settings.max_body_bytes:
+        raise TooLarge(f"The body has {len(call.body)} bytes; at most {lab.settings.max_body_bytes} are read")
+    if (call.headers.get("Content-Type") or "").partition(";")[0].strip().lower() not in READ:
+        raise UnsupportedMedia("The body must be JSON: Content-Type: application/json")
+
+
+def cors_headers(origin: str | None) -> dict[str, str]:
+    """What lets the page that called read the answer; whether it may call at all is `auth.check_origin`."""
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
+
+
+def assignments(lab: Lab, caller: Access, call: Call) -> object:
+    """Which variant this visitor gets in this placement; with `record`, the exposure is durable before the answer."""
+    request = decode(call.body, AssignmentRequest)
+
+    def inside(rule_id: int, unit_id: str) -> str | None:
+        with reading(lab.engine) as conn:
+            return held_variant(conn, ExperimentId(rule_id), unit_id)
+
+    made = decide(caller.view, request, call.now, lambda rule, unit_id: inside(rule.experiment_id, unit_id))
+    if request.record and (met := exposure(request, made, call.now)) is not None:
+        record_exposure(lab.engine, caller.view, met, call.now)
+    return answer(request, made)
+
+
+def exposures(lab: Lab, caller: Access, call: Call) -> object:
+    """Record one exposure or an array of them."""
+    raws, alone = _raws(call.body)
+    return _receipt(record_exposures(lab.engine, caller.view, raws, call.now), alone=alone)
+
+
+def conversions(lab: Lab, caller: Access, call: Call) -> object:
+    """Record one conversion or an array of them."""
+    raws, alone = _raws(call.body)
+    return _receipt(record_conversions(lab.engine, caller.view, raws, call.now, new_id), alone=alone)
+
+
+class IdentityInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/identities`."""
+
+    visitor_id: UnitId
+    customer_id: UnitId
+
+
+def identities(lab: Lab, caller: Access, call: Call) -> object:
+    """Tie a visitor to a customer, as at login."""
+    given = decode(call.body, IdentityInput)
+    receipt = record_link(lab.engine, caller.view, given.visitor_id, given.customer_id, call.now)
+    return _receipt(receipt, alone=True)
+
+
+def _raws(body: bytes) -> tuple[list[bytes], bool]:
+    """Each event's own JSON, and whether it came alone rather than in an array."""
+    if not body.lstrip(b" \t\r\n").startswith(b"["):
+        return [body], True
+    try:
+        raws = msgspec.json.decode(body, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"The body is not valid JSON: {error}") from None
+    if len(raws) > LARGEST_BATCH:
+        raise TooLarge(f"The batch has {len(raws)} events; at most {LARGEST_BATCH} are read")
+    return [bytes(raw) for raw in raws], False
+
+
+def _receipt(receipt: Receipt, *, alone: bool) -> object:
+    if alone and receipt.rejected:
+        refused = receipt.rejected[0]
+        if refused.code == Malformed.code:
+            raise Malformed(refused.message)
+        refusal = Invalid(refused.errors)
+        refusal.code = refused.code
+        raise refusal
+    rejected = [
+        {"index": r.index, "code": r.code, "message": r.message}
+        | {"errors": [{"field": e.field, "message": e.message} for e in r.errors]}
+        for r in receipt.rejected
+    ]
+    return {"accepted": receipt.accepted, "duplicate": receipt.duplicate, "rejected": rejected}

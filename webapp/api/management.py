@@ -1,0 +1,253 @@
+"""The management API: experiments and all that they need, with an admin key.
+
+The web UI does nothing that this cannot.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+from flask import Blueprint, Response, g, request
+from sqlalchemy import Connection
+
+from experiments.catalogue import Product, parse_product
+from experiments.definition import to_json
+from experiments.errors import FieldError, Invalid, Malformed
+from experiments.identifiers import Key, PlacementKey
+from experiments.lifecycle import Action, allowed
+from experiments.metrics import BUILT_IN
+from experiments.moment import Micros, iso
+from experiments.money import to_decimal
+from experiments.service import defining, settings
+from experiments.shape import decode
+from experiments.storage.database import reading, writing
+from experiments.storage.products import read_products
+from experiments.storage.registry import Experiment, experiments, get_experiment, read_audit
+from experiments.storage.storefronts import Storefront, placements
+from webapp.auth import Access, access, require_admin
+from webapp.clock import now
+from webapp.errors import encode
+from webapp.lab import the_lab
+
+blueprint = Blueprint("management", __name__, url_prefix="/api/v1")
+
+
+def _caller() -> Access:
+    caller: Access = g.caller
+    return caller
+
+
+def _storefront() -> Storefront:
+    return _caller().view.storefront
+
+
+@blueprint.before_request
+def authenticate() -> None:
+    """Every route here takes an admin key."""
+    caller = access(the_lab().snapshots.current(now()), request.headers)
+    require_admin(caller)
+    g.caller = caller
+
+
+def json_answer(body: object, status: int = 200, **headers: str) -> Response:
+    """A JSON answer."""
+    return Response(encode(body), status, {"Content-Type": "application/json"} | headers)
+
+
+def _body() -> Any:
+    try:
+        return msgspec.json.decode(request.get_data(cache=False) or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"The body is not valid JSON: {error}") from None
+
+
+def changes(write: Callable[[Connection, Storefront, str], Experiment]) -> Response:
+    """Run one change in its own transaction; this process sees it at once, the others within two seconds."""
+    lab = the_lab()
+    with writing(lab.engine) as conn:
+        changed = write(conn, _storefront(), _caller().actor)
+    lab.snapshots.refresh(now())
+    return json_answer(experiment_json(changed))
+
+
+def experiment_json(experiment: Experiment) -> dict[str, Any]:
+    """An experiment as the contract's JSON, with its state and history."""
+
+    def when(at: Micros | None) -> str | None:
+        return None if at is None else iso(at)
+
+    return to_json(experiment.definition) | {
+        "state": experiment.state,
+        "version": experiment.version,
+        "fingerprint": experiment.definition.fingerprint,
+        "created_at": when(experiment.created_at),
+        "started_at": when(experiment.started_at),
+        "stopped_at": when(experiment.stopped_at),
+        "decided_at": when(experiment.decided_at),
+        "decision": experiment.decision,
+        "actions": allowed(experiment.state),
+    }
+
+
+@blueprint.get("/experiments")
+def list_experiments() -> Response:
+    """Every experiment of the storefront, newest first."""
+    with reading(the_lab().engine) as conn:
+        found = experiments(conn, _storefront().id)
+    return json_answer({"experiments": [experiment_json(e) for e in found]})
+
+
+@blueprint.post("/experiments")
+def create_experiment() -> Response:
+    """A new draft."""
+    value = _body()
+    made = changes(lambda conn, storefront, actor: defining.create(conn, storefront, value, actor, now()))
+    made.status_code = 201
+    return made
+
+
+@blueprint.get("/experiments/<key>")
+def read_experiment(key: str) -> Response:
+    """One experiment."""
+    with reading(the_lab().engine) as conn:
+        return json_answer(experiment_json(get_experiment(conn, _storefront().id, key)))
+
+
+@blueprint.put("/experiments/<key>")
+def replace_experiment(key: str) -> Response:
+    """A draft's next version."""
+    value = _body()
+    return changes(lambda conn, storefront, actor: defining.edit(conn, storefront, key, value, actor, now()))
+
+
+@blueprint.post("/experiments/<key>/start")
+def start_experiment(key: str) -> Response:
+    """Run, or wait for the scheduled start."""
+    return changes(lambda conn, storefront, actor: defining.start(conn, storefront, key, actor, now()))
+
+
+@blueprint.post("/experiments/<key>/<any(close, reopen, pause, resume, unschedule, stop, archive):action>")
+def act_on_experiment(key: str, action: Action) -> Response:
+    """Close to new units, reopen, pause, resume, unschedule, stop, archive."""
+    return changes(lambda conn, storefront, actor: defining.act(conn, storefront, key, action, actor, now()))
+
+
+class DecisionInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was decided, and why."""
+
+    decision: Literal["ship", "do_not_ship"] | None = None
+    variant: str | None = None
+    reason: str = ""
+
+
+@blueprint.post("/experiments/<key>/decide")
+def decide_experiment(key: str) -> Response:
+    """Ship a variant to everyone, or none."""
+    given = decode(request.get_data() or b"{}", DecisionInput)
+    if given.decision == "ship" and given.variant is None:
+        raise Invalid.at("variant", "is required to ship")
+    variant = None if given.decision == "do_not_ship" else given.variant
+    return changes(lambda c, sf, actor: defining.decide(c, sf, key, variant, given.reason, actor, now()))
+
+
+class DuplicateInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The copy's key."""
+
+    key: Key
+
+
+@blueprint.post("/experiments/<key>/duplicate")
+def duplicate_experiment(key: str) -> Response:
+    """A new draft with everything but dates and seed."""
+    given = decode(request.get_data() or b"{}", DuplicateInput)
+    made = changes(lambda c, sf, actor: defining.duplicate(c, sf, key, given.key, actor, now()))
+    made.status_code = 201
+    return made
+
+
+@blueprint.get("/experiments/<key>/audit")
+def audit_experiment(key: str) -> Response:
+    """Who did what to it, newest first."""
+    with reading(the_lab().engine) as conn:
+        get_experiment(conn, _storefront().id, key)
+        entries = read_audit(conn, _storefront().id, f"experiment:{key}")
+    shown = [
+        {"at": iso(e.at), "actor": e.actor, "action": e.action, "before": e.before, "after": e.after} for e in entries
+    ]
+    return json_answer({"audit": shown})
+
+
+class PlacementInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A placement as the API writes it."""
+
+    key: PlacementKey
+    name: str = ""
+    touchpoint: str | None = None
+
+
+@blueprint.get("/placements")
+def list_placements() -> Response:
+    """The storefront's slots."""
+    with reading(the_lab().engine) as conn:
+        found = placements(conn, _storefront().id)
+    return json_answer({"placements": [{"key": p.key, "name": p.name, "touchpoint": p.touchpoint} for p in found]})
+
+
+@blueprint.post("/placements")
+def add_placement() -> Response:
+    """A new slot."""
+    given = decode(request.get_data() or b"{}", PlacementInput)
+    lab, caller = the_lab(), _caller()
+    with writing(lab.engine) as conn:
+        made = settings.create_placement(
+            conn, caller.view.storefront.id, given.key, given.name, given.touchpoint, now(), caller.actor
+        )
+    lab.snapshots.refresh(now())
+    return json_answer({"key": made.key, "name": made.name, "touchpoint": made.touchpoint}, 201)
+
+
+def product_json(product: Product, currency: str) -> dict[str, Any]:
+    """A product with its money as decimals."""
+    shown: dict[str, Any] = msgspec.structs.asdict(product)
+    for name in ("price", "compare_at", "cost"):
+        shown[name] = None if shown[name] is None else to_decimal(shown[name], currency)
+    return shown
+
+
+@blueprint.get("/products")
+def list_products() -> Response:
+    """The catalogue."""
+    storefront = _storefront()
+    with reading(the_lab().engine) as conn:
+        found = read_products(conn, storefront.id)
+    return json_answer({"products": [product_json(p, storefront.currency) for p in found]})
+
+
+@blueprint.post("/products")
+def put_products() -> Response:
+    """Add or replace products: one, or an array of them."""
+    value = _body()
+    storefront, lab = _storefront(), the_lab()
+    products, errors = [], []
+    for index, item in enumerate(value if isinstance(value, list) else [value]):
+        try:
+            products.append(parse_product(item, storefront.currency))
+        except Invalid as refusal:
+            prefix = f"[{index}]." if isinstance(value, list) else ""
+            errors += [FieldError(f"{prefix}{e.field}", e.message) for e in refusal.errors]
+    if errors:
+        raise Invalid(errors)
+    with writing(lab.engine) as conn:
+        changed, same = settings.store_products(conn, storefront.id, products, now())
+    lab.snapshots.refresh(now())
+    return json_answer({"accepted": changed, "duplicate": same, "rejected": []})
+
+
+@blueprint.get("/metrics")
+def list_metrics() -> Response:
+    """The metrics an experiment may name."""
+    shown = [
+        {"key": m.key, "type": m.type, "numerator": m.numerator, "denominator": m.denominator, "direction": m.direction}
+        for m in BUILT_IN.values()
+    ]
+    return json_answer({"metrics": shown})

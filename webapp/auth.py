@@ -1,0 +1,73 @@
+"""Who calls: a storefront's key, in any of the places that real clients put it."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Protocol
+
+from experiments.errors import Forbidden
+from experiments.service.snapshot import Snapshot, StorefrontView
+from experiments.storage.keys import KeyKind, digest
+from webapp.errors import Unauthorized
+
+
+class Headers(Protocol):
+    """A request's headers, whatever server read them: names in any case."""
+
+    def get(self, key: str, /) -> str | None:
+        """The header's value, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a key opens: one storefront, as public, secret or admin."""
+
+    view: StorefrontView
+    kind: KeyKind
+    actor: str
+
+
+def access(snapshot: Snapshot, headers: Headers) -> Access:
+    """What the caller's key opens; Unauthorized without a known key, Forbidden from an origin not the shop's."""
+    key = _key(headers)
+    if not key:
+        raise Unauthorized("A key is needed: Authorization: Bearer KEY, or X-API-Key: KEY")
+    opened = snapshot.keys.get(digest(key))
+    if opened is None:
+        raise Unauthorized("This key is not known here")
+    storefront_id, kind = opened
+    view = snapshot.storefronts[storefront_id]
+    check_origin(view, kind, headers.get("Origin"))
+    return Access(view, kind, f"key …{key[-4:]}")
+
+
+def require_admin(caller: Access) -> None:
+    """Forbidden for keys that only assign and record."""
+    if caller.kind != "admin":
+        raise Forbidden("Managing takes an admin key (ak_…)")
+
+
+def check_origin(view: StorefrontView, kind: KeyKind, origin: str | None) -> None:
+    """Forbidden where a browser calls from a page that is not the storefront's, or with a key that must stay secret."""
+    if origin is None:
+        return
+    if kind != "public":
+        raise Forbidden("A secret or admin key must not be used in a browser: take the public key (pk_…)")
+    allowed = view.storefront.origins
+    if allowed and origin not in allowed:
+        raise Forbidden(f"{origin} is not an origin of this storefront")
+
+
+def _key(headers: Headers) -> str:
+    if api_key := headers.get("X-API-Key"):
+        return api_key.strip()
+    scheme, _, credentials = (headers.get("Authorization") or "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(credentials, validate=True).decode().partition(":")[0]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""
