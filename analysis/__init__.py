@@ -3,7 +3,7 @@
 from analysis.analysis_plan import AnalysisPlan as AnalysisPlan
 from analysis.frames import read_table as read_table
 from analysis.moments import Moments as Moments
-from analysis.reading import analyze_sample as analyze_sample
+from analysis.notebook import analyze as analyze
+from analysis.plan import plan as plan
 from analysis.report import Report as Report
-from analysis.units import sample_table as sample_table
 from experiments.metrics import Metric as Metric

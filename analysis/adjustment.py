@@ -1,6 +1,6 @@
 """CUPED: every variant adjusted by what was measured before exposure, or the reason why not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from analysis import lift
@@ -13,12 +13,25 @@ from experiments.metrics import Metric
 
 
 def adjust(
-    metric: Metric, moments: Mapping[str, Moments], plan: AnalysisPlan, order: Sequence[str]
+    metric: Metric,
+    moments: Mapping[str, Moments],
+    plan: AnalysisPlan,
+    order: Sequence[str],
+    unlike: Collection[str] = (),
 ) -> dict[str, Adjusted]:
-    """CUPED over all variants that can be estimated, so that a variant's number is one number."""
+    """CUPED over all variants that can be estimated, so that a variant's number is one number.
+
+    Refused for a covariate in `unlike`: adjusting for what the offer moved would take away its effect.
+    """
     treatments = [v for v in order if v != plan.control]
     if not metric.covariates or plan.control not in moments:
         return {}
+    moved = [c for c in metric.covariates if c in unlike]
+    if moved:
+        return {
+            v: _refused(f"{', '.join(moved)} differs between variants, so it was not set before exposure")
+            for v in treatments
+        }
     fit = []
     for variant in order:
         try:
@@ -49,6 +62,8 @@ def _adjusted(
     after = lift.difference(adjusted, treatment, alpha=plan.alpha)
     if not (float(before.standard_error) > 0 and float(after.standard_error) > 0):
         return _refused("zero variance")
+    if float(after.standard_error) >= float(before.standard_error):
+        return _refused("the covariates take nothing off the variance of this comparison")
     reduction = 1 - (float(after.standard_error) / float(before.standard_error)) ** 2
     bounds = lift.lift(adjusted, treatment, alpha=plan.alpha)
     point = None if adjusted.values[0] == 0 else lift.relative(adjusted, treatment)

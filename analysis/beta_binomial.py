@@ -62,7 +62,7 @@ def beta_binomial(
 def win_and_loss(
     x_c: float, n_c: float, x_t: float, n_t: float, direction: Direction = "increase"
 ) -> tuple[float, float]:
-    """Chance to win and expected loss of the treatment under uniform priors, without the interval that takes longest."""
+    """Chance to win and expected loss of the treatment, uniform priors; without the interval, which takes longest."""
     prior = BetaPrior()
     wins, lost, _ = _chances(_Beta.after(x_c, n_c, prior), _Beta.after(x_t, n_t, prior), direction)
     return wins, lost

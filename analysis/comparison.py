@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis import bayes, lift, proportions, sequential
 from analysis.analysis_plan import AnalysisPlan
+from analysis.beta_binomial import win_and_loss
 from analysis.moments import Moments
 from analysis.report import Adjusted, AnyTime, Comparison, Effect, NonInferiority
 from analysis.sample import Population, QuantileSummary
@@ -20,6 +21,7 @@ FEWEST_IN_A_DENOMINATOR = 30
 def compare(
     metric: Metric, variant: str, population: Population, plan: AnalysisPlan, adjusted: Adjusted | None
 ) -> Comparison:
+    """The comparison with all that the plan asks for; what cannot be estimated carries its reason."""
     blank = Comparison(variant, plan.control, cuped=adjusted, estimable=False)
     moments = population.moments
     if plan.control not in moments:
@@ -47,6 +49,7 @@ def compare(
 def compare_quantiles(
     metric: Metric, variant: str, summaries: Mapping[str, QuantileSummary], plan: AnalysisPlan
 ) -> Comparison:
+    """The comparison of one quantile, by the normal approximation to its order statistics."""
     blank = Comparison(variant, plan.control, estimable=False)
     pair = [summaries.get(plan.control), summaries[variant]]
     for one in pair:
@@ -106,14 +109,26 @@ def _proportions(
     else:
         p_value, method, notes = proportions.score_p_value(counts), "score", ()
         relative = _lift(estimates, plan)
-    out = replace(blank, difference=effect, lift=relative, p_value=p_value, method=method, estimable=True, notes=notes)
-    if error == 0:
-        return out
-    posterior = bayes.normal_reading(counts.difference, error, _prior(plan, estimates), metric.direction)
-    return replace(out, chance_to_win=posterior.chance_to_win, expected_loss=posterior.expected_loss)
+    wins, loss = _win_and_loss(counts, error, metric, plan, estimates)
+    return replace(
+        blank, difference=effect, lift=relative, p_value=p_value, chance_to_win=wins, expected_loss=loss,
+        method=method, estimable=True, notes=notes,
+    )  # fmt: skip
+
+
+def _win_and_loss(
+    counts: proportions.Counts, error: float, metric: Metric, plan: AnalysisPlan, estimates: lift.Estimates
+) -> tuple[float, float]:
+    """Exact under the uniform prior; normal where a prior on the lift is stated, which is not conjugate."""
+    prior = _prior(plan, estimates)
+    if prior is None or error == 0:
+        return win_and_loss(counts.x_c, counts.n_c, counts.x_t, counts.n_t, metric.direction)
+    posterior = bayes.normal_reading(counts.difference, error, prior, metric.direction)
+    return posterior.chance_to_win, posterior.expected_loss
 
 
 def effect_of(reading: lift.Difference) -> Effect:
+    """A Difference as the report shows it."""
     return Effect(
         float(reading.estimate), float(reading.low), float(reading.high), float(reading.standard_error)
     )  # fmt: skip

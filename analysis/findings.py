@@ -7,6 +7,7 @@ from analysis.tables import signed, signed_percent
 
 
 def findings(result: MetricResult, plan: AnalysisPlan) -> list[Finding]:
+    """One finding for each variant compared on the metric."""
     role = plan.deciding_role(result.metric)
     out = []
     for c in result.comparisons:

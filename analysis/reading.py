@@ -1,10 +1,10 @@
 """From a Sample to a Report: a pure function."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from analysis import checks, lift
+from analysis import balance, checks, lift, tails
 from analysis.adjustment import adjust
 from analysis.analysis_plan import AnalysisPlan
 from analysis.comparison import compare, compare_quantiles
@@ -21,9 +21,10 @@ from experiments.metrics import Metric
 def analyze_sample(sample: Sample, plan: AnalysisPlan) -> Report:
     """Every metric of the plan in every variant of the sample, the checks, and the verdict."""
     order = [plan.control, *(v for v in sample.units if v != plan.control)]
-    results = [_read(metric, sample, plan, order) for metric in plan.metrics]
-    results = correct(results, plan)
-    found = [*_srm(sample, plan, order), *sample.checks]
+    before = _covariates(sample, plan, order)
+    unlike = {name for name, check in before.items() if check.status == "fail"}
+    results = correct([_read(metric, sample, plan, order, unlike) for metric in plan.metrics], plan)
+    found = [*_srm(sample, plan, order), *sample.checks, *before.values(), *_tails(sample, results)]
     said = [f for r in results for f in findings(r, plan)]
     rule = Rule(plan.alpha, plan.sequential, plan.complete, plan.minimum_units)
     units = {v: sample.units.get(v, 0) for v in order}
@@ -53,14 +54,53 @@ def _srm(sample: Sample, plan: AnalysisPlan, order: Sequence[str]) -> list[check
     return [found]
 
 
-def _read(metric: Metric, sample: Sample, plan: AnalysisPlan, order: Sequence[str]) -> MetricResult:
+def _covariates(sample: Sample, plan: AnalysisPlan, order: Sequence[str]) -> dict[str, checks.Check]:
+    """Each covariate held against the variants: one that differs was moved by the offer, or the draw was not even."""
+    found: dict[str, checks.Check] = {}
+    for metric in plan.metrics:
+        for name in metric.covariates:
+            moments = sample.populations[metric.key].moments
+            here = [v for v in order if v in moments and moments[v].n > 1]
+            if name in found or len(here) < 2:
+                continue
+            estimates = lift.estimate(Metric(name, "mean", name), [moments[v] for v in here])
+            found[name] = balance.pre_exposure(
+                name,
+                dict(zip(here, map(float, estimates.values), strict=True)),
+                dict(zip(here, map(float, estimates.own), strict=True)),
+            )
+    return found
+
+
+def _tails(sample: Sample, results: Sequence[MetricResult]) -> list[checks.Check]:
+    """The worst skew and the worst single unit of each metric, over its comparisons."""
+    found = []
+    for result in results:
+        arms = sample.populations[result.metric].arms if result.metric in sample.populations else {}
+        tested = [
+            (c.variant, c.control, error)
+            for c in result.comparisons
+            if c.variant in arms and c.control in arms and (error := c.difference.standard_error)
+        ]
+        skews = [tails.skew(result.metric, arms[control], arms[v], error) for v, control, error in tested]
+        ones = [
+            tails.outliers(result.metric, {name: arms[name] for name in (v, control)}, error)
+            for v, control, error in tested
+        ]
+        found += [max(some, key=lambda c: abs(c.statistic or 0.0)) for some in (skews, ones) if some]
+    return found
+
+
+def _read(
+    metric: Metric, sample: Sample, plan: AnalysisPlan, order: Sequence[str], unlike: Collection[str]
+) -> MetricResult:
     if metric.type == "quantile":
         return _read_quantile(metric, sample.quantiles.get(metric.key, {}), plan, order)
     population = sample.populations[metric.key]
     moments = population.moments
     here = [v for v in order if v in moments]
     variants = tuple(_variant(metric, v, moments[v], population) for v in here)
-    adjusted = adjust(metric, moments, plan, here)
+    adjusted = adjust(metric, moments, plan, here, unlike)
     comparisons = tuple(compare(metric, v, population, plan, adjusted.get(v)) for v in here if v != plan.control)
     return MetricResult(
         metric.key, metric.type, plan.role(metric.key), sum(r.units for r in variants), metric.direction,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from analysis.checks import Check
 from analysis.moments import Moments
+from analysis.tails import Arm
 from experiments.errors import Invalid
 from experiments.metrics import Metric
 
@@ -30,11 +31,15 @@ class QuantileSummary:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """The units one metric is computed over, by variant; `uncapped` where a cap changed the numbers."""
+    """The units one metric is computed over, by variant; `uncapped` where a cap changed the numbers.
+
+    `arms` holds the third moments and extremes of the linearised metric, for the checks on tails.
+    """
 
     moments: Mapping[str, Moments]
     cap: Cap | None = None
     uncapped: Mapping[str, Moments] | None = None
+    arms: Mapping[str, Arm] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

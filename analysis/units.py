@@ -8,12 +8,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analysis import balance
 from analysis.analysis_plan import AnalysisPlan
-from analysis.checks import Check
+from analysis.checks import Check, Status
 from analysis.frames import Labels, Numbers, labels, numbers
 from analysis.moments import Moments
 from analysis.quantiles import summarise
 from analysis.sample import Cap, Population, QuantileSummary, Sample
+from analysis.tails import Arm
 from experiments.errors import Invalid
 from experiments.metrics import COUNT, Metric
 
@@ -86,7 +88,7 @@ def _rows(table: pa.Table, plan: AnalysisPlan, arms: Labels, unit: str | None) -
     variant = variant_of_row[first]
     crossed = np.zeros(len(first), dtype=bool)
     crossed[code[variant_of_row != variant[code]]] = True
-    found.append(_crossovers(int(crossed.sum()), len(first)))
+    found.append(_crossovers(crossed, variant, arms.words))
     return Rows(code, first, variant, arms.words, columns), found
 
 
@@ -104,12 +106,15 @@ def _kept(column: Numbers, keep: Mask) -> Numbers:
     return Numbers(column.values[keep], column.scale, None if column.known is None else column.known[keep])
 
 
-def _crossovers(crossed: int, units: int) -> Check:
-    if not crossed:
-        return Check("crossovers", "pass", None, 0.0, "no unit was seen under two variants")
-    share = crossed / units
-    detail = f"{crossed:,} of {units:,} units ({share:.2%}) were under two variants, each analysed under its first row"
-    return Check("crossovers", "fail" if share > 0.01 else "warn", None, float(crossed), detail)
+def _crossovers(crossed: Mask, variant: NDArray[np.int64], names: Sequence[str]) -> Check:
+    by = dict(zip(names, map(int, np.bincount(variant[crossed], minlength=len(names))), strict=True))
+    of = dict(zip(names, map(int, np.bincount(variant, minlength=len(names))), strict=True))
+    found = balance.crossovers(by, of)
+    count = int(crossed.sum())
+    if not count:
+        return replace(found, statistic=0.0, detail="no unit was seen under two variants")
+    detail = f"{count:,} units were seen under two variants, each analysed under its first row; {found.detail}"
+    return replace(found, status="fail" if found.status == "fail" else "warn", detail=detail)
 
 
 def _with_indicators(plan: AnalysisPlan, rows: Rows) -> tuple[AnalysisPlan, Rows, list[Check]]:
@@ -148,20 +153,23 @@ def _known(metric: Metric, rows: Rows) -> Mask | None:
 
 
 def _missing(plan: AnalysisPlan, rows: Rows) -> list[Check]:
-    parts = []
-    total = 0
+    """Rows left out for a blank, by metric and variant: a fault where the variants lose unlike shares."""
+    variant = rows.variant if rows.unit is None else rows.variant[rows.unit]
+    of = dict(zip(rows.names, map(int, np.bincount(variant, minlength=len(rows.names))), strict=True))
+    parts, statuses, most = [], {"pass"}, 0
     for metric in plan.metrics:
         known = _known(metric, rows)
         if known is None or known.all():
             continue
-        variant = rows.variant if rows.unit is None else rows.variant[rows.unit]
-        lost = np.bincount(variant[~known], minlength=len(rows.names))
-        total = max(total, int(lost.sum()))
-        by = ", ".join(f"{n} {count:,}" for n, count in zip(rows.names, lost, strict=True) if count)
-        parts.append(f"{metric.key}: {int(lost.sum()):,} rows left out for a blank ({by})")
-    if not parts:
-        return [Check("missing_data", "pass", None, 0.0, "no blank in a column that a metric needs")]
-    return [Check("missing_data", "warn", None, float(total), "; ".join(parts))]
+        lost = dict(zip(rows.names, map(int, np.bincount(variant[~known], minlength=len(rows.names))), strict=True))
+        most = max(most, sum(lost.values()))
+        statuses.add("warn")
+        statuses.add(balance.missing_data(lost, of, metric.key).status)
+        by = ", ".join(f"{name} {count:,}" for name, count in lost.items() if count)
+        parts.append(f"{metric.key}: {sum(lost.values()):,} rows left out for a blank ({by})")
+    status: Status = "fail" if "fail" in statuses else "warn" if parts else "pass"
+    detail = "; ".join(parts) or "no blank in a column that a metric needs"
+    return [Check("missing_data", status, None, float(most), detail)]
 
 
 def _levels(segment: str, words: Labels, rows: Rows) -> dict[str, Mask]:
@@ -204,7 +212,7 @@ def _populations(
     for m in metrics:
         cap = caps.get(m.key)
         if cap is None:
-            out[m.key] = Population(plain)
+            out[m.key] = Population(plain, arms=_arms(m, columns, rows, here))
             continue
         values = columns[m.numerator]
         over = here & (values.floats > cap)
@@ -212,7 +220,7 @@ def _populations(
         own = {c: columns[c] for c in (*m.columns, *m.covariates)}
         own[m.numerator] = Numbers(np.minimum(values.floats, cap), 0, None)
         found = Cap(m.cap or 0.0, cap, dict(zip(rows.names, map(int, touched), strict=True)))
-        out[m.key] = Population(_moments(own, rows, here), found, plain)
+        out[m.key] = Population(_moments(own, rows, here), found, plain, _arms(m, own, rows, here))
     return out
 
 
@@ -266,6 +274,27 @@ def _moments(columns: Mapping[str, Numbers], rows: Rows, units: Mask) -> dict[st
     for code, name in enumerate(rows.names):
         at = np.flatnonzero(rows.variant == code if whole else (rows.variant == code) & units)
         out[name] = Moments.from_rows({n: c.values[at] for n, c in columns.items()}, scales=scales)
+    return out
+
+
+def _arms(metric: Metric, columns: Mapping[str, Numbers], rows: Rows, units: Mask) -> dict[str, Arm]:
+    """Third moments and extremes by variant, of the mean, or of the ratio linearised about its pooled value."""
+    if metric.type == "proportion":
+        return {}
+    values = columns[metric.numerator].floats
+    if metric.denominator:
+        over = columns[metric.denominator].floats
+        total = over[units].sum()
+        if total == 0:
+            return {}
+        values = (values - values[units].sum() / total * over) / (total / units.sum())
+    out = {}
+    for code, name in enumerate(rows.names):
+        here = values[units & (rows.variant == code)]
+        if len(here):
+            centred = here - here.mean()
+            third = float(np.mean(centred * centred * centred))
+            out[name] = Arm(len(here), float(here.mean()), third, float(here.min()), float(here.max()))
     return out
 
 

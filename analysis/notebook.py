@@ -1,0 +1,54 @@
+"""The one call of a notebook: from a table, a DataFrame, a file or Moments to a Report."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis.analysis_plan import AnalysisPlan
+from analysis.frames import as_table, read_table
+from analysis.moments import Moments
+from analysis.reading import analyze_sample
+from analysis.report import Report
+from analysis.sample import Sample
+from analysis.units import sample_table
+from experiments.errors import Invalid
+from experiments.metrics import Metric
+
+
+def analyze(
+    source: Any,
+    plan: AnalysisPlan | None = None,
+    *,
+    metrics: Sequence[Metric] = (),
+    control: str | None = None,
+    variant: str = "variant",
+    unit: str | None = None,
+    segments: Sequence[str] = (),
+    **options: Any,
+) -> Report:
+    """The report of a test, from a DataFrame (pandas, Polars, Arrow), a file's path, Moments by variant, or a Sample.
+
+    Either `plan`, or `metrics` and `control` with the AnalysisPlan's other fields as `options`. Raises Invalid.
+
+    >>> import pyarrow as pa
+    >>> orders = pa.table({"variant": ["a"] * 4 + ["b"] * 4, "bought": [0, 1, 0, 0, 1, 1, 0, 1]})
+    >>> report = analyze(orders, metrics=[Metric("conversion", "proportion", "bought")], control="a")
+    >>> report["conversion"].variant("b").value
+    0.75
+    >>> round(report["conversion"].comparison("b").difference.estimate, 3)
+    0.5
+    """
+    if plan is None:
+        if control is None:
+            raise Invalid.at("control", "name the control, or give a plan")
+        plan = AnalysisPlan(metrics=tuple(metrics), control=control, **options)
+    elif metrics or control is not None or options:
+        raise Invalid.at("plan", "give a plan, or metrics and control, not both")
+    if isinstance(source, Sample):
+        return analyze_sample(source, plan)
+    if isinstance(source, Mapping) and all(isinstance(m, Moments) for m in source.values()):
+        return analyze_sample(Sample.of(source, plan.metrics), plan)
+    if isinstance(source, str | Path):
+        source = read_table(source, text=[variant, *segments, *([unit] if unit else [])])
+    sample, plan = sample_table(as_table(source), plan, variant, unit, segments)
+    return analyze_sample(sample, plan)
