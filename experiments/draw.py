@@ -63,25 +63,31 @@ class Filters:
 
     def let_in(self, attributes: Mapping[str, object]) -> bool:
         """Whether each of them holds the unit; without a value to hash it is out."""
-        return all(
-            truthy(value := attributes.get(attribute)) and allocation.holds(to_string(value))
-            for attribute, allocation in self._each
-        )
+        for attribute, allocation in self._each:
+            value = attributes.get(attribute)
+            if not truthy(value) or not allocation.holds(value if type(value) is str else to_string(value)):
+                return False
+        return True
 
 
 class Experiment:
-    """A compiled experiment."""
+    """A compiled experiment; if it is `filtered`, somebody has asked its filters before."""
 
-    def __init__(self, definition: Definition, saved_groups: SavedGroups | None = None) -> None:
+    def __init__(
+        self, definition: Definition, saved_groups: SavedGroups | None = None, *, filtered: bool = False
+    ) -> None:
         self.definition = definition
         self.key: str = definition["key"]
         self._arms = _arms(definition["variations"], definition.get("meta") or [])
         self._attribute: str = definition.get("hashAttribute") or "id"
         self._fallback: str | None = definition.get("fallbackAttribute")
-        self._inactive = definition.get("status") == "draft" or definition.get("active") is False
-        self._stopped = definition.get("status") == "stopped"
-        self._filters = Filters(definition["filters"]) if definition.get("filters") is not None else None
-        self._namespace: tuple[str, float, float] | None = definition.get("namespace")
+        inactive = definition.get("status") == "draft" or definition.get("active") is False
+        self._unrunnable = inactive or len(self._arms) < 2
+        self._overrules = "force" in definition or definition.get("status") == "stopped"
+        filters = definition.get("filters")
+        self._filters = Filters(filters) if filters and not filtered else None
+        # filters are the newer way: where there are any, the namespace is not asked
+        self._namespace: tuple[str, float, float] | None = definition.get("namespace") if filters is None else None
         condition = definition.get("condition")
         self._condition = compile_condition(condition, saved_groups) if condition else None
         self.prerequisites = compile_prerequisites(definition, saved_groups)
@@ -90,19 +96,18 @@ class Experiment:
 
     def draw(self, context: Context, prerequisites_hold: Callable[[], bool] | None = None) -> DrawResult:
         """The variation of the unit that the context is about."""
-        sticky = context.sticky if self._stickiness else None
-        attribute, value = self._hashed(context.attributes, use_fallback=sticky is not None)
-        if reason := self._closed(context):
-            return self._out(reason, attribute, value)
-        forced = self._forced(context)
-        if forced is not None:
-            return self._in(forced, "forced", attribute, value)
-        if self._inactive:
-            return self._out("inactive", attribute, value)
+        attribute, value = self._attribute, context.attributes.get(self._attribute)
+        if type(value) is not str or not value:
+            attribute, value = self._hashed(context)
+        if self._unrunnable or context.forced_variations or context.url or not context.enabled:
+            overridden = self._override(context, attribute, value)
+            if overridden is not None:
+                return overridden
         if value == "":
             return self._out("no_hash_value", attribute, value)
         text = value if type(value) is str else to_string(value)
         kept, barred = -1, False
+        sticky = context.sticky if self._stickiness else None
         if sticky is not None and self._stickiness:
             kept, barred = self._stickiness.look_up(context.attributes, sticky)
         if kept < 0 and (reason := self._excluded(context, text, prerequisites_hold)):
@@ -110,50 +115,54 @@ class Experiment:
         found = self._allocation.find(text)
         if found is None:
             return self._out("unknown_hash_version", attribute, value)
-        n, index = found
         if barred:
             return self._out("older_bucket_version", attribute, value, sticky=True)
+        n, index = found
         if kept >= 0:
             index = kept
         if index < 0:
             return self._out("coverage", attribute, value)
-        if "force" in self.definition:
-            return self._in(self.definition["force"], "forced", attribute, value)
-        if context.qa_mode or self._stopped:
-            return self._out("qa_mode" if context.qa_mode else "stopped", attribute, value)
+        if self._overrules or context.qa_mode:
+            return self._overrule(context, attribute, value)
         key, variation, name, passthrough = self._arms[index]
         if sticky is not None and self._stickiness:
             self._stickiness.keep(attribute, value, key, sticky)
+        reason = "drawn" if kept < 0 else "sticky"
         return DrawResult(
-            True, index, key, variation, "drawn" if kept < 0 else "sticky", attribute, value,
-            True, n, name, passthrough, kept >= 0,
+            True, index, key, variation, reason, attribute, value, True, n, name, passthrough, kept >= 0
         )  # fmt: skip
 
-    def _closed(self, context: Context) -> str | None:
+    def _override(self, context: Context, attribute: str, value: object) -> DrawResult | None:
+        """What comes before the hash: an experiment that cannot run, or a variation forced from outside."""
         if len(self._arms) < 2:
-            return "too_few_variations"
-        return None if context.enabled else "disabled"
-
-    def _forced(self, context: Context) -> int | None:
-        index = forced_by_url(self.key, context.url, len(self._arms)) if context.url else None
-        if index is None and context.forced_variations:
+            return self._out("too_few_variations", attribute, value)
+        if not context.enabled:
+            return self._out("disabled", attribute, value)
+        index = forced_by_url(self.key, context.url, len(self._arms))
+        if index is None:
             index = context.forced_variations.get(self.key)
-        return index
+        if index is not None:
+            return self._in(index, "forced", attribute, value)
+        return self._out("inactive", attribute, value) if self._unrunnable else None
 
-    def _hashed(self, attributes: Mapping[str, object], *, use_fallback: bool) -> tuple[str, object]:
+    def _overrule(self, context: Context, attribute: str, value: object) -> DrawResult:
+        """What comes after it."""
+        if "force" in self.definition:
+            return self._in(self.definition["force"], "forced", attribute, value)
+        return self._out("qa_mode" if context.qa_mode else "stopped", attribute, value)
+
+    def _hashed(self, context: Context) -> tuple[str, object]:
         """The attribute that is hashed and its value; "" for one that is missing, null, 0 or false."""
-        value = attributes.get(self._attribute)
-        if truthy(value):
-            return self._attribute, value
-        if use_fallback and self._fallback and truthy(value := attributes.get(self._fallback)):
-            return self._fallback, value
-        return self._attribute, ""
+        value = context.attributes.get(self._attribute)
+        if not truthy(value) and self._fallback and self._stickiness and context.sticky is not None:
+            other = context.attributes.get(self._fallback)
+            return (self._fallback, other) if truthy(other) else (self._attribute, "")
+        return self._attribute, value if truthy(value) else ""
 
     def _excluded(self, context: Context, text: str, prerequisites_hold: Callable[[], bool] | None) -> str | None:
-        if self._filters is not None:
-            if not self._filters.let_in(context.attributes):
-                return "filters"
-        elif self._namespace and not in_namespace(text, self._namespace):
+        if self._filters is not None and not self._filters.let_in(context.attributes):
+            return "filters"
+        if self._namespace and not in_namespace(text, self._namespace):
             return "namespace"
         if self._condition is not None and not self._condition.matches(context.attributes):
             return "condition"

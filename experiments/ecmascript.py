@@ -21,11 +21,11 @@ def kind(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return "boolean"
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return "number"
     if isinstance(value, str):
         return "string"
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return "array"
     return "object" if isinstance(value, Mapping) else "unknown"
 
@@ -42,20 +42,22 @@ def double(value: float) -> float:
 
 def truthy(value: object) -> bool:
     """Whether the value counts as true (ToBoolean): empty arrays and objects do, 0, NaN and "" do not."""
+    if isinstance(value, (str, int)):
+        return bool(value)
     if isinstance(value, float):
         return value != 0 and not math.isnan(value)
-    return bool(value) if isinstance(value, str | int) else value is not None
+    return value is not None
 
 
 def to_number(value: object) -> float:
     """The value as a number (ToNumber); NaN where it is none. null is 0, true is 1, "" is 0, [5] is 5."""
     if value is None:
         return 0
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return double(value)
     if isinstance(value, str):
         return _read_number(value.strip(_WHITESPACE))
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return to_number(to_string(value))
     return math.nan
 
@@ -78,9 +80,9 @@ def to_string(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return _number_text(double(value))
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return ",".join("" if item is None else to_string(item) for item in value)
     return "[object Object]"
 
@@ -119,14 +121,14 @@ def identical(a: object, b: object) -> bool:
     of = kind(a)
     if of != kind(b) or of in ("array", "object", "unknown"):
         return False
-    if isinstance(a, int | float) and isinstance(b, int | float):
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
         return double(a) == double(b)
     return a == b
 
 
 def same_json(a: object, b: object) -> bool:
     """Whether both are written as the same JSON text, the order of an object's keys included."""
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(same_json, a, b))
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return _ordered(a) == _ordered(b) and all(same_json(a[key], b[key]) for key in a)
@@ -159,4 +161,4 @@ def comparable(a: object, b: object) -> tuple[str, str] | tuple[bytes, bytes] | 
 
 
 def _primitive(value: object) -> object:
-    return value if value is None or isinstance(value, str | int | float) else to_string(value)
+    return value if value is None or isinstance(value, (str, int, float)) else to_string(value)

@@ -98,10 +98,10 @@ class _Drawn:
         self.id = rule.get("id") or ""
         self.prerequisites = compile_prerequisites(rule, groups)
         self._filters = Filters(rule["filters"]) if rule.get("filters") is not None else None
-        self._experiment = Experiment(_experiment(feature, rule), groups)
+        self._experiment = Experiment(_experiment(feature, rule), groups, filtered=self._filters is not None)
 
     def apply(self, context: Context) -> FeatureResult | str:
-        # the experiment has the same filters, but asks them only after what is forced or kept
+        # asked here, and not by the experiment, they come before what is forced or kept
         if self._filters is not None and not self._filters.let_in(context.attributes):
             return "filters"
         drawn = self._experiment.draw(context)

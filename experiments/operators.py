@@ -15,7 +15,7 @@ from experiments.versions import padded_version
 Test = Callable[[Any], bool]
 
 
-class Unevaluable(Exception):  # noqa: N818  # a signal inside an evaluation, which no caller sees
+class Unevaluable(Exception):  # a signal inside an evaluation, which no caller sees
     """The condition cannot be evaluated, so that nothing may be concluded from it, and not its opposite either."""
 
 
@@ -45,7 +45,7 @@ def equals_literal(expected: object, *, ignore_case: bool = False) -> Test:
         return _equals_text(expected, ignore_case)
     if isinstance(expected, bool):
         return lambda value: value is not None and truthy(value) is expected
-    if isinstance(expected, int | float):
+    if isinstance(expected, (int, float)):
         number = double(expected)
         return lambda value: to_number(value) == number
     if expected is None:
@@ -68,7 +68,7 @@ def contains(values: Iterable[object], *, ignore_case: bool = False) -> Test:
             texts.add(value.lower() if ignore_case else value)
         elif value is None or isinstance(value, bool):
             flags.add(value)
-        elif isinstance(value, int | float):
+        elif isinstance(value, (int, float)):
             numbers.add(double(value))
 
     def single(value: Any) -> bool:
@@ -76,10 +76,12 @@ def contains(values: Iterable[object], *, ignore_case: bool = False) -> Test:
             return (value.lower() if ignore_case else value) in texts
         if value is None or isinstance(value, bool):
             return value in flags
-        return isinstance(value, int | float) and double(value) in numbers
+        return isinstance(value, (int, float)) and double(value) in numbers
 
     def test(value: Any) -> bool:
-        return any(map(single, value)) if isinstance(value, list | tuple) else single(value)
+        if type(value) is str and not ignore_case:
+            return value in texts
+        return any(map(single, value)) if isinstance(value, (list, tuple)) else single(value)
 
     return test
 
@@ -92,7 +94,7 @@ def _identical_to(expected: object) -> Test:
 
 def _ordered(relation: Callable[[Any, Any], bool]) -> Callable[[object], Test]:
     def build(expected: object) -> Test:
-        if isinstance(expected, int | float):
+        if isinstance(expected, (int, float)):
             number = to_number(expected)
             return lambda value: relation(value if type(value) is float else to_number(value), number)
 

@@ -28,7 +28,7 @@ _NEXT_INSIDE = re.compile(rf"{_ESCAPED}|.", re.DOTALL)
 _LOOK_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
 
 
-class UnsupportedPattern(ValueError):  # noqa: N818  # the error tree's names say what is wrong, not that it is
+class UnsupportedPattern(ValueError):  # the error tree's names say what is wrong, not that it is
     """A pattern that a browser may understand and that cannot be matched here; the message says why."""
 
 

@@ -170,7 +170,7 @@ def _at_path(path: str, test: Test) -> Test:
 
     def at_path(owner: Any) -> bool:
         for name in names:
-            owner = _own(owner, name)
+            owner = owner.get(name) if type(owner) is dict else _own(owner, name)
         return test(owner)
 
     return at_path
@@ -180,7 +180,7 @@ def _own(owner: Any, name: str) -> Any:
     """A property of an object or an array's item or length; null where there is none."""
     if isinstance(owner, Mapping):
         return owner.get(name)
-    if isinstance(owner, list | tuple):
+    if isinstance(owner, (list, tuple)):
         if name == "length":
             return len(owner)
         if is_index(name) and int(name) < len(owner):
@@ -189,15 +189,15 @@ def _own(owner: Any, name: str) -> Any:
 
 
 def _sized(test: Test) -> Test:
-    return lambda value: isinstance(value, list | tuple) and test(len(value))
+    return lambda value: isinstance(value, (list, tuple)) and test(len(value))
 
 
 def _element(test: Test) -> Test:
-    return lambda value: isinstance(value, list | tuple) and any(test(item) for item in value if item is not None)
+    return lambda value: isinstance(value, (list, tuple)) and any(test(item) for item in value if item is not None)
 
 
 def _every(tests: Sequence[Test]) -> Test:
     def test(value: Any) -> bool:
-        return isinstance(value, list | tuple) and all(any(map(each, value)) for each in tests)
+        return isinstance(value, (list, tuple)) and all(any(map(each, value)) for each in tests)
 
     return test

@@ -1,6 +1,7 @@
 """Version numbers as texts that sort like versions: GrowthBook's `paddedVersionString`."""
 
 import re
+from functools import lru_cache
 
 from experiments.ecmascript import to_string
 
@@ -13,10 +14,13 @@ def padded_version(version: object) -> bytes:
 
     Three parts without a pre-release get "~", the last of ASCII, so that 1.0.0 comes after 1.0.0-beta.
     """
-    if isinstance(version, int | float) and not isinstance(version, bool):
+    if isinstance(version, (int, float)) and not isinstance(version, bool):
         version = to_string(version)
-    if not isinstance(version, str) or not version:
-        version = "0"
+    return _padded(version if isinstance(version, str) and version else "0")
+
+
+@lru_cache(maxsize=4096)  # a shop's visitors have few versions of few things
+def _padded(version: str) -> bytes:
     parts = _SEPARATOR.split(_PREFIX_AND_BUILD.sub("", version))
     if len(parts) == 3:
         parts.append("~")
