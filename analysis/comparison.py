@@ -9,6 +9,7 @@ import numpy as np
 from analysis import bayes, lift, proportions, sequential
 from analysis.analysis_plan import AnalysisPlan
 from analysis.beta_binomial import win_and_loss
+from analysis.decompose import lee_bounds
 from analysis.moments import Moments
 from analysis.report import Adjusted, AnyTime, Comparison, Effect, NonInferiority
 from analysis.sample import Population, QuantileSummary
@@ -40,6 +41,8 @@ def compare(
     out = replace(out, sequential=_any_time(out, plan, pair) if plan.sequential else None)
     if plan.role(metric.key) == "guardrail" and metric.key in plan.margins:
         out = replace(out, non_inferiority=_guard(metric, estimates, plan))
+    if metric.denominator is not None and population.buyers:
+        out = replace(out, bounds=_bounds(variant, population, plan))
     if population.uncapped is not None:
         before = lift.estimate(metric, [population.uncapped[plan.control], population.uncapped[variant]])
         out = replace(out, uncapped=effect_of(lift.difference(before, 1, alpha=plan.alpha)))
@@ -165,6 +168,17 @@ def _any_time(found: Comparison, plan: AnalysisPlan, pair: Sequence[Moments]) ->
     except NotEstimable:
         return AnyTime(None, None, None)
     return AnyTime(reading.low, reading.high, reading.p_value)
+
+
+def _bounds(variant: str, population: Population, plan: AnalysisPlan) -> Effect | None:
+    """Lee's bounds: the effect on the buyers there would be in either case, whom a ratio alone cannot tell apart."""
+    units = {v: int(population.moments[v].n) for v in (plan.control, variant)}
+    buyers = population.buyers
+    try:
+        found = lee_bounds(buyers[plan.control], units[plan.control], buyers[variant], units[variant])
+    except NotEstimable:
+        return None
+    return Effect(None, found.low, found.high, None, "the value per buyer, of those who buy in either case (Lee 2009)")
 
 
 def _guard(metric: Metric, estimates: lift.Estimates, plan: AnalysisPlan) -> NonInferiority:

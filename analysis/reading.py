@@ -7,6 +7,7 @@ from dataclasses import replace
 from analysis import balance, checks, lift, tails
 from analysis.adjustment import adjust
 from analysis.analysis_plan import AnalysisPlan
+from analysis.breakdown import by_factor, by_segment
 from analysis.comparison import compare, compare_quantiles
 from analysis.correction import correct
 from analysis.decision import Rule, decide
@@ -32,6 +33,7 @@ def analyze_sample(sample: Sample, plan: AnalysisPlan) -> Report:
         plan.experiment, plan.as_of, plan.confidence, plan.control,
         tuple((v, units[v], _share(plan.weights, v)) for v in order),
         tuple(found), tuple(results), decide(rule, said, found, units),
+        by_segment(sample, plan, order), by_factor(sample, plan, order),
     )  # fmt: skip
 
 

@@ -131,6 +131,7 @@ class Comparison:
     cuped: Adjusted | None = None
     uncapped: Effect | None = None
     non_inferiority: NonInferiority | None = None
+    bounds: Effect | None = None
     method: str | None = None
     estimable: bool = True
     reason: str | None = None
@@ -159,6 +160,8 @@ class Comparison:
             out["uncapped"] = {"difference": self.uncapped.to_dict(standard_error=True)}
         if self.non_inferiority is not None:
             out["non_inferiority"] = self.non_inferiority.to_dict()
+        if self.bounds is not None:
+            out["bounds"] = {"low": self.bounds.low, "high": self.bounds.high, "of": self.bounds.reason}
         if self.notes:
             out["notes"] = list(self.notes)
         return out

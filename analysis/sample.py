@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analysis.checks import Check
 from analysis.moments import Moments
 from analysis.tails import Arm
@@ -33,13 +36,15 @@ class QuantileSummary:
 class Population:
     """The units one metric is computed over, by variant; `uncapped` where a cap changed the numbers.
 
-    `arms` holds the third moments and extremes of the linearised metric, for the checks on tails.
+    `arms` holds the third moments and extremes of the linearised metric, for the checks on tails; `buyers` the values
+    of the units with a denominator, for the bounds of a ratio.
     """
 
     moments: Mapping[str, Moments]
     cap: Cap | None = None
     uncapped: Mapping[str, Moments] | None = None
     arms: Mapping[str, Arm] = field(default_factory=dict)
+    buyers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

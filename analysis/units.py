@@ -212,7 +212,7 @@ def _populations(
     for m in metrics:
         cap = caps.get(m.key)
         if cap is None:
-            out[m.key] = Population(plain, arms=_arms(m, columns, rows, here))
+            out[m.key] = Population(plain, arms=_arms(m, columns, rows, here), buyers=_buyers(m, columns, rows, here))
             continue
         values = columns[m.numerator]
         over = here & (values.floats > cap)
@@ -220,7 +220,9 @@ def _populations(
         own = {c: columns[c] for c in (*m.columns, *m.covariates)}
         own[m.numerator] = Numbers(np.minimum(values.floats, cap), 0, None)
         found = Cap(m.cap or 0.0, cap, dict(zip(rows.names, map(int, touched), strict=True)))
-        out[m.key] = Population(_moments(own, rows, here), found, plain, _arms(m, own, rows, here))
+        out[m.key] = Population(
+            _moments(own, rows, here), found, plain, _arms(m, own, rows, here), _buyers(m, own, rows, here)
+        )
     return out
 
 
@@ -296,6 +298,15 @@ def _arms(metric: Metric, columns: Mapping[str, Numbers], rows: Rows, units: Mas
             third = float(np.mean(centred * centred * centred))
             out[name] = Arm(len(here), float(here.mean()), third, float(here.min()), float(here.max()))
     return out
+
+
+def _buyers(metric: Metric, columns: Mapping[str, Numbers], rows: Rows, units: Mask) -> dict[str, NDArray[np.float64]]:
+    """The numerators of the units that have a denominator, by variant."""
+    if metric.denominator is None:
+        return {}
+    bought = units & (columns[metric.denominator].values > 0)
+    values = columns[metric.numerator].floats
+    return {name: values[bought & (rows.variant == code)] for code, name in enumerate(rows.names)}
 
 
 def _cap(metric: Metric, rows: Rows) -> float | None:

@@ -90,6 +90,9 @@ def analyze(
         click.echo(as_text(report))
 
 
+command = analyze
+
+
 def _metric(spec: str, covariates: Sequence[str], cap: float | None, decrease: Sequence[str]) -> Metric:
     name, what = _named("metric", spec)
     kind, _, columns = what.partition(":")

@@ -1,0 +1,158 @@
+"""The report's breakdowns: effects by segment, and where a change of the mean came from."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from scipy.special import ndtri
+
+from analysis import decompose, segments
+from analysis.analysis_plan import AnalysisPlan
+from analysis.comparison import compare
+from analysis.moments import Moments
+from analysis.multiplicity import adjust
+from analysis.report import Comparison, Effect
+from analysis.sample import Sample
+from experiments.errors import NotEstimable
+from experiments.metrics import Metric
+
+Json = dict[str, Any]
+FEWEST_UNITS = 30
+
+
+def by_segment(sample: Sample, plan: AnalysisPlan, order: Sequence[str]) -> tuple[Json, ...]:
+    """For each segment, metric and variant: one interaction test, then the levels, raw and shrunken.
+
+    Interactions are corrected by Benjamini-Hochberg over all of them, levels over the levels.
+    """
+    found = [
+        _segment(segment, levels, metric, variant, plan)
+        for segment, levels in sample.segments.items()
+        for metric in plan.metrics
+        if metric.type != "quantile"
+        for variant in order
+        if variant != plan.control
+    ]
+    adjusted = adjust([f["interaction"]["p_value"] for f in found], "bh")
+    for one, p in zip(found, adjusted, strict=True):
+        one["interaction"]["p_value_adjusted"] = p
+    return tuple(found)
+
+
+def _segment(
+    segment: str, levels: Mapping[str, Sample], metric: Metric, variant: str, plan: AnalysisPlan
+) -> Json:  # fmt: skip
+    bare = replace(plan, sequential=False, margins={}, roles={})
+    results: dict[str, Comparison] = {}
+    for level, sample in levels.items():
+        population = sample.populations[metric.key]
+        if variant in population.moments:
+            plain = replace(metric, covariates=())
+            results[level] = compare(plain, variant, replace(population, uncapped=None), bare, None)
+    usable = {level: c for level, c in results.items() if _trusted(c, levels[level])}
+    effects = [c.difference.estimate or 0.0 for c in usable.values()]
+    errors = [c.difference.standard_error or 0.0 for c in usable.values()]
+    interaction: Json = {"statistic": None, "degrees_of_freedom": None, "p_value": None}
+    reason = None
+    shrunken: dict[str, Effect] = {}
+    try:
+        test = segments.interaction(effects, errors)
+        interaction = {
+            "statistic": test.statistic, "degrees_of_freedom": test.degrees_of_freedom, "p_value": test.p_value
+        }  # fmt: skip
+        z = float(ndtri(1 - plan.alpha / 2))
+        for level, (value, error) in zip(usable, segments.shrink(effects, errors), strict=True):
+            shrunken[level] = Effect(value, value - z * error, value + z * error, error)
+    except NotEstimable as error:
+        reason = error.message
+    adjusted = adjust([c.p_value for c in results.values()], "bh")
+    return {
+        "segment": segment, "metric": metric.key, "variant": variant, "control": plan.control,
+        "interaction": interaction, "reason": reason,
+        "levels": [
+            _level(level, c, p, levels[level], shrunken.get(level))
+            for (level, c), p in zip(results.items(), adjusted, strict=True)
+        ],
+    }  # fmt: skip
+
+
+def _trusted(c: Comparison, sample: Sample) -> bool:
+    """Whether a level's standard error may weigh in: an error made small by chance would look like an interaction."""
+    fewest = min(sample.units.get(c.variant, 0), sample.units.get(c.control, 0))
+    return c.estimable and c.method != "mid-p" and fewest >= FEWEST_UNITS and (c.difference.standard_error or 0) > 0
+
+
+def _level(level: str, c: Comparison, p: float | None, sample: Sample, shrunken: Effect | None) -> Json:
+    units = sample.units.get(c.variant, 0) + sample.units.get(c.control, 0)
+    return {
+        "level": level, "units": units, "difference": c.difference.to_dict(standard_error=True),
+        "lift": c.lift.to_dict(), "p_value": c.p_value, "p_value_adjusted": p,
+        "shrunken": shrunken.to_dict(standard_error=True) if shrunken else None,
+        "estimable": c.estimable, "reason": c.reason,
+    }  # fmt: skip
+
+
+def by_factor(sample: Sample, plan: AnalysisPlan, order: Sequence[str]) -> tuple[Json, ...]:
+    """For each mean whose units and orders are measured too: the exact parts of its change, by variant."""
+    found = []
+    for metric in plan.metrics:
+        if metric.type != "mean" or metric.key not in sample.populations:
+            continue
+        moments = sample.populations[metric.key].moments
+        chain = _chain(metric, plan, moments)
+        if chain is None or plan.control not in moments:
+            continue
+        columns, names = chain
+        for variant in order:
+            if variant == plan.control or variant not in moments:
+                continue
+            try:
+                split = decompose.decompose(
+                    moments[plan.control], moments[variant], columns, names, plan.alpha, (plan.control, variant)
+                )
+            except NotEstimable:
+                continue
+            found.append(_split(metric, split))
+    return tuple(found)
+
+
+def _chain(
+    metric: Metric, plan: AnalysisPlan, moments: Mapping[str, Moments]
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Columns from buyers to money, and names for the factors: from the other metrics of the plan."""
+    first = next(iter(moments.values()))
+    bought = [m for m in plan.metrics if m.type == "proportion" and m.numerator in first.names]
+    start = next(
+        (m for m in bought if all(_only_where(x, metric.numerator, m.numerator) for x in moments.values())), None
+    )
+    if start is None:
+        return None
+    columns, names = [start.numerator], [start.key]
+    orders = next(
+        (m.denominator for m in plan.metrics if m.type == "ratio" and m.numerator == metric.numerator), None
+    )  # fmt: skip
+    pieces = next((m.numerator for m in plan.metrics if m.type == "ratio" and m.denominator == orders), None)
+    for column in (orders, pieces, metric.numerator):
+        if column is None or column in columns or column not in first.names:
+            continue
+        names.append(f"{column} per {columns[-1]}")
+        columns.append(column)
+    return tuple(columns), tuple(names)
+
+
+def _only_where(m: Moments, value: str, flag: str) -> bool:
+    """Whether a column is 0 wherever the flag is 0: then its sum is its product's sum."""
+    i, j = m.index(value), m.index(flag)
+    return m.pivot[i] == 0 and math.isclose(float(m.gram[i, j]), float(m.sums[i]), rel_tol=1e-12)
+
+
+def _split(metric: Metric, split: decompose.Decomposition) -> Json:
+    def part(name: str, effect: Effect, minor: int) -> Json:
+        return {"name": name, **effect.to_dict(standard_error=True), "total": minor / 10**split.decimals}
+
+    return {
+        "metric": metric.key, "variant": split.variant, "control": split.control,
+        "change": part(metric.key, split.change, split.minor_units),
+        "parts": [part(p.name, p.effect, p.minor_units) for p in split.parts],
+    }  # fmt: skip
