@@ -10,6 +10,7 @@ import msgspec
 from flask import Blueprint, Response, g, request
 from sqlalchemy import Connection
 
+from analysis.experiment import experiment_report
 from experiments.catalogue import Product, parse_product
 from experiments.definition import to_json
 from experiments.errors import FieldError, Invalid, Malformed
@@ -163,6 +164,15 @@ def duplicate_experiment(key: str) -> Response:
     made = changes(lambda c, sf, actor: defining.duplicate(c, sf, key, given.key, actor, now()))
     made.status_code = 201
     return made
+
+
+@blueprint.get("/experiments/<key>/report")
+def report_experiment(key: str) -> Response:
+    """The report, as `offerlab report --format json` prints it."""
+    storefront = _storefront()
+    with reading(the_lab().engine) as conn:
+        found = experiment_report(conn, storefront, get_experiment(conn, storefront.id, key), now())
+    return json_answer(found.to_dict())
 
 
 @blueprint.get("/experiments/<key>/audit")

@@ -1,0 +1,205 @@
+"""Sufficient statistics where the events live: one query for all metrics, in SQL that every engine shares.
+
+Units that did nothing add to n alone, so the sums are driven by the few that did something. Numbers are cast to DOUBLE
+before they are multiplied: integer products would overflow in some engines and turn Decimal in others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Double,
+    Integer,
+    and_,
+    case,
+    cast,
+    distinct,
+    func,
+    literal,
+    or_,
+    select,
+)
+
+from analysis.moments import Moments
+from experiments.metrics import MONEY_COLUMNS
+from experiments.moment import Micros
+from experiments.storage.tables import conversion, crossover, exposure
+
+Cell = tuple[str, bool, bool]
+"""A variant, whether the revenue of its units' orders is known, and whether their cost is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which events belong to a report: the experiment, its unit, the window after exposure, and until when."""
+
+    storefront_id: int
+    experiment_id: int
+    experiment: str
+    unit: str
+    window: int
+    until: Micros
+    money_places: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is counted rather than summed: exposed and viewing units, crossovers, orders by what is known of them."""
+
+    units: Mapping[str, int]
+    viewed: Mapping[str, int]
+    crossovers: Mapping[str, int]
+    first_at: Micros | None
+    last_at: Micros | None
+
+
+def count(conn: Connection, scope: Scope) -> Counts:
+    """Units by variant, from the exposures alone."""
+    columns = (exposure.c.kind, exposure.c.variant)
+    mine = and_(exposure.c.experiment_id == scope.experiment_id, exposure.c.at <= scope.until)
+    at = exposure.c.at
+    query = select(*columns, func.count().label("units"), func.min(at).label("low"), func.max(at).label("high"))
+    rows = conn.execute(query.where(mine).group_by(*columns).order_by(*columns)).all()
+    assigned = [row for row in rows if row.kind == "assigned"]
+    return Counts(
+        units={row.variant: row.units for row in assigned},
+        viewed={row.variant: row.units for row in rows if row.kind == "viewed"},
+        crossovers=_crossovers(conn, scope),
+        first_at=min((row.low for row in assigned), default=None),
+        last_at=max((row.high for row in assigned), default=None),
+    )
+
+
+def _crossovers(conn: Connection, scope: Scope) -> dict[str, int]:
+    joined = and_(
+        exposure.c.experiment_id == crossover.c.experiment_id,
+        exposure.c.unit_id == crossover.c.unit_id,
+        exposure.c.kind == "assigned",
+    )
+    query = (
+        select(exposure.c.variant, func.count(distinct(crossover.c.unit_id)).label("units"))
+        .select_from(crossover.join(exposure, joined))
+        .where(crossover.c.experiment_id == scope.experiment_id, crossover.c.at <= scope.until)
+        .group_by(exposure.c.variant)
+    )
+    return {row.variant: row.units for row in conn.execute(query)}
+
+
+def cells(conn: Connection, scope: Scope, columns: Sequence[str], counts: Counts) -> dict[Cell, Moments]:
+    """The Moments of `columns` for each cell; the units that did nothing are in the cell where all is known."""
+    names = tuple(sorted(columns))
+    scales = {name: scope.money_places for name in names if name in MONEY_COLUMNS}
+    found: dict[Cell, Moments] = {}
+    active: dict[str, int] = {}
+    watched: dict[str, int] = {}
+    for row in conn.execute(_sums(_units(scope), names)):
+        values = dict(row._mapping)
+        sums = {name: _whole(values[f"s_{name}"]) for name in names}
+        products = {(a, b): _whole(values[f"p_{a}__{b}"]) for a, b in combinations_with_replacement(names, 2)}
+        cell = (row.variant, not row.no_revenue, not row.no_cost)
+        found[cell] = Moments.from_aggregates(int(row.units), sums, products, scales)
+        active[row.variant] = active.get(row.variant, 0) + int(row.units)
+        watched[row.variant] = watched.get(row.variant, 0) + int(row.viewing)
+    for variant, units in counts.units.items():
+        idle = units - active.get(variant, 0)
+        viewing = counts.viewed.get(variant, 0) - watched.get(variant, 0)
+        known = (variant, True, True)
+        rest = _idle(names, idle, viewing, scales)
+        found[known] = found[known] + rest if known in found else rest
+    return found
+
+
+def _idle(names: Sequence[str], units: int, viewing: int, scales: Mapping[str, int]) -> Moments:
+    """Units that saw something at most: every column is 0 but `viewed_offer`."""
+    sums = {name: viewing if name == "viewed_offer" else 0 for name in names}
+    products = {
+        (a, b): viewing if a == b == "viewed_offer" else 0 for a, b in combinations_with_replacement(sorted(names), 2)
+    }
+    return Moments.from_aggregates(units, sums, products, scales)
+
+
+def _units(scope: Scope) -> CTE:
+    """One row for each unit that did something in its window: the raw columns that metrics are made of."""
+    e, c, v = exposure.alias("e"), conversion.alias("c"), exposure.alias("v")
+    unit = c.c.visitor_id if scope.unit == "visitor" else c.c.customer_id
+    counted_at = case((c.c.type == "refund", c.c.order_at), else_=c.c.at)
+    is_order, is_refund = c.c.type == "order", c.c.type == "refund"
+    ours = or_(c.c.experiment.is_(None), c.c.experiment == scope.experiment)
+    joined = and_(e.c.experiment_id == scope.experiment_id, e.c.kind == "assigned", e.c.unit_id == unit)
+    seen = and_(v.c.experiment_id == scope.experiment_id, v.c.kind == "viewed", v.c.unit_id == e.c.unit_id)
+    return (
+        select(
+            e.c.variant.label("variant"),
+            e.c.unit_id.label("unit_id"),
+            _total(is_order, literal(1)).label("orders"),
+            _total(is_order, c.c.revenue).label("revenue"),
+            _total(is_order, c.c.item_count).label("item_count"),
+            _total(is_order, c.c.cost).label("cost"),
+            _total(is_refund, c.c.refunded).label("refunded"),
+            func.count(distinct(case((is_refund, c.c.order_id)))).label("refunds"),
+            _any(and_(c.c.type == "offer_accepted", ours)).label("accepted"),
+            _any(and_(c.c.type == "offer_dismissed", ours)).label("dismissed"),
+            _any(and_(is_order, c.c.revenue.is_(None))).label("no_revenue"),
+            _any(and_(is_order, c.c.cost.is_(None))).label("no_cost"),
+            func.max(case((v.c.at <= scope.until, 1), else_=0)).label("viewed_offer"),
+        )
+        .select_from(c.join(e, joined).outerjoin(v, seen))
+        .where(
+            c.c.storefront_id == scope.storefront_id,
+            c.c.at <= scope.until,
+            e.c.at <= scope.until,
+            counted_at >= e.c.at,
+            counted_at < e.c.at + scope.window,
+        )
+        .group_by(e.c.variant, e.c.unit_id)
+        .cte("units")
+    )
+
+
+def _sums(units: CTE, names: Sequence[str]) -> Any:
+    """The second floor: by cell the number of units, the sum of each column and of each product of two."""
+    column = _columns(units)
+    numbers = [func.count().label("units"), func.sum(units.c.viewed_offer).label("viewing")]
+    numbers += [func.sum(column[name]).label(f"s_{name}") for name in names]
+    numbers += [
+        func.sum(column[a] * column[b]).label(f"p_{a}__{b}") for a, b in combinations_with_replacement(names, 2)
+    ]
+    cell = (units.c.variant, units.c.no_revenue, units.c.no_cost)
+    return select(*cell, *numbers).group_by(*cell)
+
+
+def _columns(units: CTE) -> dict[str, ColumnElement[float]]:
+    """The per-unit vector of experiments.metrics, by name, as DOUBLE."""
+    raw: dict[str, ColumnElement[Any]] = {
+        "converted": case((units.c.orders > 0, 1), else_=0),
+        "repeated": case((units.c.orders > 1, 1), else_=0),
+        "orders": units.c.orders,
+        "revenue": units.c.revenue,
+        "item_count": units.c.item_count,
+        "contribution": units.c.revenue - units.c.cost - units.c.refunded,
+        "refunds": units.c.refunds,
+        "refunded": units.c.refunded,
+        "net_revenue": units.c.revenue - units.c.refunded,
+        "viewed_offer": units.c.viewed_offer,
+        "accepted": units.c.accepted,
+        "dismissed": units.c.dismissed,
+    }
+    return {name: cast(column, Double) for name, column in raw.items()}
+
+
+def _total(when: ColumnElement[bool], column: Any) -> ColumnElement[Any]:
+    return func.sum(case((when, func.coalesce(column, 0)), else_=0))
+
+
+def _any(when: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.max(cast(case((when, 1), else_=0), Integer))
+
+
+def _whole(value: float | None) -> int:
+    """A sum of whole numbers, exact as long as it stays below 2^53."""
+    return round(float(value or 0))
