@@ -100,7 +100,7 @@ def cells(conn: Connection, scope: Scope, columns: Sequence[str], counts: Counts
     for row in conn.execute(_sums(_units(scope), names)):
         values = dict(row._mapping)
         sums = {name: _whole(values[f"s_{name}"]) for name in names}
-        products = {(a, b): _whole(values[f"p_{a}__{b}"]) for a, b in combinations_with_replacement(names, 2)}
+        products = {(a, b): _whole(values[f"p_{a}__{b}"]) for a, b in pairs(names)}
         cell = (row.variant, not row.no_revenue, not row.no_cost)
         found[cell] = Moments.from_aggregates(int(row.units), sums, products, scales)
         active[row.variant] = active.get(row.variant, 0) + int(row.units)
@@ -114,12 +114,15 @@ def cells(conn: Connection, scope: Scope, columns: Sequence[str], counts: Counts
     return found
 
 
+def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Each column with itself and with each later one."""
+    return list(combinations_with_replacement(names, 2))
+
+
 def _idle(names: Sequence[str], units: int, viewing: int, scales: Mapping[str, int]) -> Moments:
     """Units that saw something at most: every column is 0 but `viewed_offer`."""
     sums = {name: viewing if name == "viewed_offer" else 0 for name in names}
-    products = {
-        (a, b): viewing if a == b == "viewed_offer" else 0 for a, b in combinations_with_replacement(sorted(names), 2)
-    }
+    products = {(a, b): viewing if a == b == "viewed_offer" else 0 for a, b in pairs(names)}
     return Moments.from_aggregates(units, sums, products, scales)
 
 
@@ -166,9 +169,7 @@ def _sums(units: CTE, names: Sequence[str]) -> Any:
     column = _columns(units)
     numbers = [func.count().label("units"), func.sum(units.c.viewed_offer).label("viewing")]
     numbers += [func.sum(column[name]).label(f"s_{name}") for name in names]
-    numbers += [
-        func.sum(column[a] * column[b]).label(f"p_{a}__{b}") for a, b in combinations_with_replacement(names, 2)
-    ]
+    numbers += [func.sum(column[a] * column[b]).label(f"p_{a}__{b}") for a, b in pairs(names)]
     cell = (units.c.variant, units.c.no_revenue, units.c.no_cost)
     return select(*cell, *numbers).group_by(*cell)
 
