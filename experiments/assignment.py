@@ -1,7 +1,7 @@
 """Who gets which variant: a pure function of the rules, the unit, the attributes and the time.
 
-A placement's rules are tried in order. For each: schedule, targeting, layer, coverage, then eligibility, and only then the
-variant: a unit enters an experiment only if every variant of it could be shown here, so that the variants stay comparable.
+A placement's rules are tried in order. For each: schedule, targeting, layer, coverage, then eligibility, and only then
+the variant: a unit enters an experiment only if every variant of it could be shown here, so that they stay comparable.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +16,8 @@ from experiments.resolution import Refusal, ServedOffer
 from experiments.targeting import Condition, compile_condition
 
 Reason = Literal[
-    "assigned", "winner", "forced", "preview", "no_experiment", "not_running", "holdout", "not_targeted", "layer_excluded",
-    "not_in_coverage", "not_eligible", "bot", "no_consent",
+    "assigned", "winner", "forced", "preview", "no_experiment", "not_running", "holdout", "not_targeted",
+    "layer_excluded", "not_in_coverage", "not_eligible", "bot", "no_consent",
 ]  # fmt: skip
 
 NO_BUCKET = 255

@@ -19,8 +19,28 @@ TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
 """
 EXPONENTS: dict[str, int] = {
     **dict.fromkeys(_TWO_DECIMALS.split(), 2),
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys(
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
 }
 
 
@@ -37,8 +57,8 @@ def exponent(currency: str, field: str = "currency") -> int:
 def to_minor(amount: Decimal, currency: str, field: str, *, exact: bool = False) -> int:
     """An amount in integer minor units.
 
-    Storefronts send sums computed in floating point (0.30000000000000004), so an event's amount is rounded half to even;
-    with `exact`, as for prices that people type, more decimals than the currency has are refused.
+    Storefronts send sums computed in floating point (0.30000000000000004), so an event's amount is rounded half to
+    even; with `exact`, as for prices that people type, more decimals than the currency has are refused.
     """
     places = exponent(currency)
     if not amount.is_finite() or abs(amount) > LARGEST_MINOR:

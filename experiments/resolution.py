@@ -1,7 +1,7 @@
 """From an offer's definition to what can be shown to this visitor, now: a served offer, or a refusal with its reason.
 
-Truths of every served offer: an upsell costs more than its base; a bundle costs less than its parts; nothing is offered that
-is in the cart, out of stock, past its dates or under the margin floor.
+Truths of every served offer: an upsell costs more than its base; a bundle costs less than its parts; nothing is offered
+that is in the cart, out of stock, past its dates or under the margin floor.
 """
 
 import hashlib

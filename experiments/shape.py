@@ -6,10 +6,21 @@ from typing import Any, TypeVar
 import msgspec
 
 from experiments.errors import Invalid, Malformed
+from experiments.identifiers import KEY, PLACEMENT_KEY, UNIT_ID
 
 T = TypeVar("T")
 
 _PATH = re.compile(r"(?P<message>.*?)(?: - at `(?P<kind>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+
+
+_PLAIN = {
+    f"matching regex {UNIT_ID!r}": "must be 1 to 128 printable ASCII characters without spaces",
+    f"matching regex {KEY!r}": "must be 1 to 64 letters, digits, . : - or _, starting with a letter or digit",
+    f"matching regex {PLACEMENT_KEY!r}": "must be 1 to 64 letters, digits, . - or _",
+    "nvalid decimal string": "is not a number",
+    "datetime` with a timezone": "needs its time zone: 2026-11-21T12:00:00Z",
+}
+"""What msgspec says for machines, as people would say it."""
 
 
 def decode(body: bytes, shape: type[T]) -> T:
@@ -43,6 +54,7 @@ def invalid(error: msgspec.ValidationError) -> Invalid:
         if named:
             path = f"{path}.{named[1]}" if path else named[1]
             message = "is not a field here" if "unknown" in message else "is required"
-    return Invalid.at(
-        path, message[:1].lower() + message[1:] if message.startswith(("Expected", "Invalid")) else message
-    )
+    for pattern, plain in _PLAIN.items():
+        if pattern in message:
+            return Invalid.at(path, plain)
+    return Invalid.at(path, message[:1].lower() + message[1:] if message.startswith("Expected") else message)

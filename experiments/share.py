@@ -9,10 +9,7 @@ def parse_share(text: str, field: str) -> Decimal:
     """`5%`, `0.05` or `5.5 %` as a Decimal share; Invalid, naming `field`, for anything else."""
     cleaned = text.strip()
     try:
-        if cleaned.endswith("%"):
-            share = Decimal(cleaned[:-1].strip()) / 100
-        else:
-            share = Decimal(cleaned)
+        share = Decimal(cleaned[:-1].strip()) / 100 if cleaned.endswith("%") else Decimal(cleaned)
     except InvalidOperation:
         share = Decimal("NaN")
     if not share.is_finite() or abs(share) > 100:
