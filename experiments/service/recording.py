@@ -94,8 +94,9 @@ def exposure_row(view: StorefrontView, exposure: Exposure, *, historic: bool) ->
     if not historic:
         _check_counts(experiment, exposure.at)
     day = day_number(exposure.at, view.storefront.zone)
-    fingerprint = experiment.definition.fingerprint
-    return ExposureRow(experiment.id, exposure.kind, unit_id, exposure.variant, exposure.at, day, fingerprint)
+    return ExposureRow(
+        experiment.id, exposure.kind, unit_id, exposure.variant, exposure.at, day, experiment.fingerprint
+    )
 
 
 def _check_counts(experiment: Experiment, at: Micros) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Table, insert, select, tuple_, update
+from sqlalchemy import Connection, Table, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from experiments.events import Conversion, ExposureKind
@@ -80,13 +80,19 @@ def _insert_exposures(
 
 def _held_variants(conn: Connection, units: Sequence[_Unit]) -> dict[_Unit, str]:
     held: dict[_Unit, str] = {}
-    for start in range(0, len(units), CHUNK):
-        query = select(exposure.c.experiment_id, exposure.c.unit_id, exposure.c.variant).where(
-            tuple_(exposure.c.experiment_id, exposure.c.kind, exposure.c.unit_id).in_(
-                [(experiment_id, "assigned", unit_id) for experiment_id, unit_id in units[start : start + CHUNK]]
+    by_experiment: dict[int, list[str]] = {}
+    for experiment_id, unit_id in units:
+        by_experiment.setdefault(experiment_id, []).append(unit_id)
+    for experiment_id, unit_ids in by_experiment.items():
+        for start in range(0, len(unit_ids), CHUNK):
+            query = select(
+                exposure.c.unit_id, exposure.c.variant
+            ).where(
+                exposure.c.experiment_id == experiment_id,  # one experiment a query: SQLite scans for a tuple IN a list
+                exposure.c.kind == "assigned",
+                exposure.c.unit_id.in_(unit_ids[start : start + CHUNK]),
             )
-        )
-        held |= {(r.experiment_id, r.unit_id): r.variant for r in conn.execute(query)}
+            held |= {(experiment_id, r.unit_id): r.variant for r in conn.execute(query)}
     return held
 
 

@@ -22,6 +22,7 @@ class Experiment:
     state: State
     seed: str
     definition: Definition
+    fingerprint: str
     version: int
     created_at: Micros
     started_at: Micros | None
@@ -110,6 +111,7 @@ def _experiment(row: Row[tuple[object, ...]]) -> Experiment:
         state=row.state,
         seed=row.seed,
         definition=parse(row.definition),
+        fingerprint=row.fingerprint,
         version=row.version,
         created_at=row.created_at,
         started_at=row.started_at,
