@@ -17,6 +17,7 @@ COMMANDS = {
     "plan": "Sample size, duration and detectable effect.",
     "report": "An experiment's report.",
     "serve": "The production server.",
+    "simulate": "A/A and A/B tests on a made-up shop, and what the tests said.",
     "storefront": "Add storefronts.",
     "upgrade": "Bring the database's schema to the newest migration.",
     "user": "Add people.",
