@@ -126,6 +126,8 @@ def _design(mde: float, given: dict[str, Any]) -> "Design":
     from analysis.power import Design, equal_shares
 
     shares = equal_shares(given["variants"])
+    if not 0 < given["confidence"] < 1:
+        raise click.BadParameter(f"{given['confidence']:g} is not below 100%", param_hint="--confidence")
     control = given["control_share"]
     if control is not None:
         if not 0 < control < 1:
