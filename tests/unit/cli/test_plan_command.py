@@ -4,7 +4,6 @@ import pytest
 
 from webapp.cli import main
 
-
 A_MEAN = ("--metric", "mean", "--standard-deviation", "1")
 
 
