@@ -1,0 +1,134 @@
+"""The report's numbers, against pandas and scipy straight from the events."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sqlalchemy import Engine
+
+from analysis.experiment import experiment_report
+from experiments.moment import DAY, Micros, moment
+from experiments.storage.database import reading
+from experiments.storage.registry import get_experiment
+from tests.shop import NOW, Shop, experiment, exposed, open_shop, order, refund
+
+VARIANTS = ("control", "upsell", "cross-sell", "bundle")
+METRICS = {
+    "primary": "revenue_per_visitor",
+    "secondary": ["conversion", "aov", "items_per_order", "refund_rate", "net_aov", "offer_acceptance", "repeat_purchase"],
+}
+
+
+def report(shop: Shop, key: str = "offers", as_of: Micros = NOW):
+    with reading(shop.engine) as conn:
+        return experiment_report(conn, shop.storefront, get_experiment(conn, shop.storefront.id, key), as_of)
+
+
+@pytest.fixture
+def told(engine: Engine) -> tuple[Shop, pd.DataFrame]:
+    """A shop with random events, and the same events by visitor as a plain frame."""
+    shop = open_shop(engine)
+    shop.define(experiment(metrics=METRICS), now=Micros(NOW - 20 * DAY))
+    random = np.random.default_rng(7)
+    visitors, exposures, conversions = [], [], []
+    for i in range(300):
+        variant = VARIANTS[int(random.integers(4))]
+        met = moment(NOW) - timedelta(days=float(random.uniform(1, 19)))
+        row = dict.fromkeys(["orders", "revenue", "items", "refunds", "refunded", "accepted"], 0) | {"variant": variant}
+        row["viewed"] = int(random.random() < 0.7)
+        kind = "viewed" if row["viewed"] else "assigned"
+        exposures.append(exposed(f"v{i}", variant, kind=kind, occurred_at=met.isoformat()))
+        for n in range(int(random.poisson(0.6))):
+            at = met + timedelta(days=float(random.uniform(-2, 17)))
+            cents, pieces = int(random.integers(100, 20_000)), int(random.integers(1, 4))
+            at = min(at, moment(NOW))
+            items = [{"product_id": "A1", "quantity": pieces, "price": "1.00"}]
+            name = f"o{i}-{n}"
+            conversions.append(order(name, f"v{i}", f"{cents / 100:.2f}", items=items, occurred_at=at.isoformat()))
+            inside = met <= at < met + timedelta(days=14)
+            row["orders"] += inside
+            row["revenue"] += cents * inside
+            row["items"] += pieces * inside
+            if random.random() < 0.3:
+                back = int(random.integers(50, 20_000))
+                later = min(at + timedelta(days=1), moment(NOW)).isoformat()
+                conversions.append(refund(f"r{i}-{n}", name, f"{back / 100:.2f}", occurred_at=later))
+                row["refunds"] += inside
+                row["refunded"] += back * inside
+        if row["viewed"] and variant != "control" and random.random() < 0.3:
+            after = min(met + timedelta(hours=1), moment(NOW)).isoformat()
+            conversions.append({"type": "offer_accepted", "visitor_id": f"v{i}", "experiment": "offers", "occurred_at": after})
+            row["accepted"] = 1
+        visitors.append(row)
+    random.shuffle(conversions)
+    assert not shop.expose(*exposures, historic=True).rejected
+    assert not shop.convert(*conversions).rejected
+    return shop, pd.DataFrame(visitors)
+
+
+def delta(y: pd.Series, d: pd.Series) -> tuple[float, float]:
+    """A ratio of means and its variance by linearisation (Deng, Knoblich & Lu 2018)."""
+    ratio = y.sum() / d.sum()
+    return ratio, ((y - ratio * d).var() / len(y)) / d.mean() ** 2
+
+
+def test_every_number_agrees_with_pandas_and_scipy(told: tuple[Shop, pd.DataFrame]) -> None:
+    shop, frame = told
+    found = report(shop)
+    arms = {variant: arm for variant, arm in frame.groupby("variant")}
+    assert {variant: units for variant, units, _ in found.variants} == {v: len(arms[v]) for v in VARIANTS}
+    for name, column in (("revenue_per_visitor", frame.revenue / 100), ("orders_per_visitor", frame.orders.astype(float))):
+        for variant in VARIANTS[1:]:
+            treated, control = column[frame.variant == variant], column[frame.variant == "control"]
+            expected = stats.ttest_ind(treated, control, equal_var=False)
+            comparison = found[name].comparison(variant)
+            assert comparison.difference.estimate == pytest.approx(treated.mean() - control.mean(), rel=1e-9, abs=1e-12)
+            assert comparison.p_value == pytest.approx(expected.pvalue, rel=1e-9)
+            interval = expected.confidence_interval()
+            assert (comparison.difference.low, comparison.difference.high) == pytest.approx(interval, rel=1e-9)
+    for name, top, bottom in (
+        ("aov", "revenue", "orders"), ("items_per_order", "items", "orders"), ("refund_rate", "refunds", "orders"),
+        ("offer_acceptance", "accepted", "viewed"),
+    ):  # fmt: skip
+        scale = 100 if name == "aov" else 1
+        for variant in VARIANTS:
+            ratio, variance = delta(arms[variant][top] / scale, arms[variant][bottom])
+            value = found[name].variant(variant)
+            assert value.value == pytest.approx(ratio, rel=1e-9), name
+            if value.standard_error:
+                assert value.standard_error == pytest.approx(np.sqrt(variance), rel=1e-9), name
+    for variant in VARIANTS:
+        net = (arms[variant].revenue - arms[variant].refunded).sum() / 100 / arms[variant].orders.sum()
+        assert found["net_aov"].variant(variant).value == pytest.approx(net, rel=1e-9)
+        assert found["conversion"].variant(variant).value == pytest.approx((arms[variant].orders > 0).mean(), rel=1e-12)
+        assert found["repeat_purchase"].variant(variant).value == pytest.approx((arms[variant].orders > 1).mean())
+
+
+def test_as_of_counts_only_what_had_happened(told: tuple[Shop, pd.DataFrame]) -> None:
+    shop, frame = told
+    early = report(shop, as_of=Micros(NOW - 10 * DAY))
+    assert 0 < sum(units for _, units, _ in early.variants) < len(frame)
+    assert early.as_of == datetime(2026, 11, 10, 12, tzinfo=UTC).isoformat().replace("+00:00", "Z")
+
+
+def test_an_order_of_unknown_amount_still_converts_and_is_left_out_of_money(engine: Engine) -> None:
+    shop = open_shop(engine)
+    shop.define(experiment())
+    shop.expose(*(exposed(f"v{i}", "control" if i % 2 else "upsell") for i in range(40)))
+    shop.convert(*(order(f"o{i}", f"v{i}", None if i == 0 else "10.00") for i in range(20)))
+    found = report(shop)
+    assert found["conversion"].variant("upsell").units == 20
+    assert found["revenue_per_visitor"].variant("upsell").units == 19
+    assert found["revenue_per_visitor"].variant("upsell").value == pytest.approx(90 / 19)
+
+
+def test_an_empty_experiment_has_a_report_that_says_so(engine: Engine) -> None:
+    shop = open_shop(engine)
+    shop.define(experiment())
+    found = report(shop).to_dict()
+    assert [v["units"] for v in found["variants"]] == [0, 0, 0, 0]
+    assert {c["estimable"] for m in found["metrics"] for c in m["comparisons"]} == {False}
+    assert all(c["reason"] for m in found["metrics"] for c in m["comparisons"])
+    assert found["verdict"]["decision"] == "keep_running"
