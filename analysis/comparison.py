@@ -61,7 +61,7 @@ def compare_quantiles(
     values = np.array([s.value for s in pair if s], dtype=np.float64)
     own = np.array([(s.standard_error or 0.0) ** 2 for s in pair if s], dtype=np.float64)
     units = np.array([s.units for s in pair if s], dtype=np.float64)
-    estimates = lift.Estimates(values, np.diag(own), own, units)
+    estimates = lift.Estimates(values, np.diag(own), own, units, values - values[0])
     out = _means(metric, blank, plan, estimates, ())
     if not out.estimable:
         return out

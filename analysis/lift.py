@@ -27,6 +27,7 @@ FEW_DEGREES_OF_FREEDOM = 200
 class Estimates:
     """Values (..., a) of one metric in a variants, and their covariance (..., a, a).
 
+    `gaps` (..., a) are the values less the first one, rounded once: a difference keeps digits that the values lose.
     `own` (..., a) is the variance of each value from its own variant's units alone, `units` (..., a) their number;
     `slope` (..., x) is CUPED's theta.
     """
@@ -35,7 +36,12 @@ class Estimates:
     covariance: Array
     own: Array
     units: Array
+    gaps: Array
     slope: Array | None = None
+
+    def gap(self, treatment: int, control: int) -> Any:
+        """The treatment's value less the control's, (...)."""
+        return self.gaps[..., treatment] - self.gaps[..., control]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +79,15 @@ def estimate(metric: Metric, variants: Sequence[Moments], adjust: bool = False) 
     _refuse_too_few(samples, 1 if plain_proportion else 2)
     means = np.stack([m.mean for m in samples], axis=-2)
     values, influence = _linearised(metric, means)
+    gaps = _gaps(metric, samples, values)
     units = np.stack([np.asarray(m.n, dtype=np.float64) for m in samples], axis=-1)
     if plain_proportion:
         own = values * (1 - values) / units
-        return Estimates(values, _diagonal(own), own, units)
+        return Estimates(values, _diagonal(own), own, units, gaps)
     if not adjust:
         own = _variances(samples, influence, influence) / units
-        return Estimates(values, _diagonal(own), own, units)
-    return _adjusted(samples, means, values, influence, units, len(metric.columns))
+        return Estimates(values, _diagonal(own), own, units, gaps)
+    return _adjusted(samples, means, values, gaps, influence, units, len(metric.columns))
 
 
 def difference(
@@ -93,7 +100,7 @@ def difference(
 ) -> Difference:
     """The treatment's value less the control's by Welch's t, with Satterthwaite's degrees of freedom."""
     v_c, v_t = estimates.own[..., control], estimates.own[..., treatment]
-    effect = estimates.values[..., treatment] - estimates.values[..., control]
+    effect = estimates.gap(treatment, control)
     variance = (
         estimates.covariance[..., treatment, treatment]
         + estimates.covariance[..., control, control]
@@ -129,7 +136,7 @@ def non_inferiority(
     variance = (
         cov[..., treatment, treatment] + keep**2 * cov[..., control, control] - 2 * keep * cov[..., treatment, control]
     )
-    effect = estimates.values[..., treatment] - keep * estimates.values[..., control]
+    effect = estimates.gap(treatment, control) + (1.0 - keep) * estimates.values[..., control]
     effect = effect if relative else effect - worse * margin
     error = np.sqrt(np.maximum(variance, 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -150,16 +157,20 @@ def lift(estimates: Estimates, treatment: int, control: int = 0, alpha: float = 
     if np.isfinite(reading.degrees_of_freedom) and reading.degrees_of_freedom < FEW_DEGREES_OF_FREEDOM:
         critical = float(stdtrit(reading.degrees_of_freedom, 1 - alpha / 2))
     v_c, v_t = float(cov[control, control]), float(cov[treatment, treatment])
-    found = fieller(m_c, v_c, m_t, v_t, float(cov[treatment, control]), critical)
+    gap = float(estimates.gap(treatment, control))
+    found = fieller(m_c, v_c, m_t, v_t, float(cov[treatment, control]), critical, gap)
     if m_c < 0 and found.low is not None and found.high is not None:
         return Interval(-found.high, -found.low, "the control's value is negative: relative to its absolute value")
     return found
 
 
-def fieller(m_c: float, v_c: float, m_t: float, v_t: float, cov: float, critical: float) -> Interval:
+def fieller(
+    m_c: float, v_c: float, m_t: float, v_t: float, cov: float, critical: float, gap: float | None = None
+) -> Interval:
     """Fieller's (1954) interval of m_t / m_c - 1, unbounded where m_c is within `critical` standard errors of 0.
 
     The roots of (m_t - r m_c)^2 = critical^2 (v_t - 2 r cov + r^2 v_c); it excludes 0 exactly when the z-test does.
+    `gap` is m_t - m_c where that is known to more digits.
     """
     square = critical**2
     if m_c == 0:
@@ -172,7 +183,7 @@ def fieller(m_c: float, v_c: float, m_t: float, v_t: float, cov: float, critical
     spread = v_t - 2 * ratio * cov + ratio**2 * v_c
     slant = cov - ratio * v_c
     root = critical * np.sqrt(max(m_c**2 * spread - square * (v_c * spread - slant**2), 0.0))
-    middle = ratio - 1 - square * slant / a
+    middle = (m_t - m_c if gap is None else gap) / m_c - square * slant / a
     return Interval(float(middle - root / a), float(middle + root / a))
 
 
@@ -181,7 +192,7 @@ def relative(estimates: Estimates, treatment: int, control: int = 0) -> float:
     m_c = float(estimates.values[control])
     if m_c == 0:
         raise NotEstimable("the control's value is 0, so there is no lift")
-    return float(estimates.values[treatment] - m_c) / abs(m_c)
+    return float(estimates.gap(treatment, control)) / abs(m_c)
 
 
 def omnibus(estimates: Estimates) -> tuple[float, int]:
@@ -198,6 +209,16 @@ def _refuse_too_few(samples: Sequence[Moments], needed: int) -> None:
             raise NotEstimable("a variant has no units")
         if m.exact and m.n < needed:
             raise NotEstimable("a variant has a single unit, so its variance is not known")
+
+
+def _gaps(metric: Metric, samples: Sequence[Moments], values: Array) -> Array:
+    """The values less the first: by rational numbers where the sums are Python numbers."""
+    if not all(m.exact for m in samples):
+        return values - values[..., :1]
+    exact = [m.mean_fraction(metric.numerator) for m in samples]
+    if metric.denominator is not None:
+        exact = [mean / m.mean_fraction(metric.denominator) for mean, m in zip(exact, samples, strict=True)]
+    return np.array([float(value - exact[0]) for value in exact])
 
 
 def _linearised(metric: Metric, means: Array) -> tuple[Array, Array]:
@@ -226,7 +247,13 @@ def _diagonal(own: Array) -> Array:
 
 
 def _adjusted(
-    samples: Sequence[Moments], means: Array, values: Array, influence: Array, units: Array, measured: int
+    samples: Sequence[Moments],
+    means: Array,
+    values: Array,
+    gaps: Array,
+    influence: Array,
+    units: Array,
+    measured: int,
 ) -> Estimates:
     covs = np.stack([m.cov for m in samples], axis=-3)
     pooled = (units - 1)[..., None, None] * covs
@@ -238,6 +265,7 @@ def _adjusted(
     covariates = means[..., measured:]
     grand = np.einsum("...a,...ax->...x", shares, covariates)
     adjusted = values - np.einsum("...ax,...x->...a", covariates - grand[..., None, :], slope)
+    gaps = gaps - np.einsum("...ax,...x->...a", covariates - covariates[..., :1, :], slope)
     residual = influence.copy()
     residual[..., measured:] = -slope[..., None, :]
     own = _variances(samples, residual, residual) / units
@@ -247,7 +275,7 @@ def _adjusted(
     toward = _variances(samples, residual, shared) / units * shares
     among = (_variances(samples, shared, shared) / units * shares**2).sum(axis=-1)
     covariance = _diagonal(own) + toward[..., :, None] + toward[..., None, :] + among[..., None, None]
-    return Estimates(adjusted, covariance, own, units, slope)
+    return Estimates(adjusted, covariance, own, units, gaps, slope)
 
 
 def _solve(s_xx: Array, s_xl: Array) -> Array:

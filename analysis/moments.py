@@ -178,6 +178,14 @@ class Moments:
                 out[i, j] = self._covariance(i, j)
         return out
 
+    def mean_fraction(self, name: str) -> Fraction:
+        """The mean of a column, not rounded; raises NotEstimable for a sample of no unit."""
+        if self.n == 0:
+            raise NotEstimable("no units")
+        i = self.index(name)
+        total = Fraction(self.sums[i]) + self.n * Fraction(self.pivot[i])
+        return Fraction(total, self.n * 10 ** self.scales[i])
+
     def bilinear(self, g: NDArray[np.float64], h: NDArray[np.float64]) -> Any:
         """The covariance of the linear forms g and h of a unit's columns, (...): exact until the last rounding."""
         if not self.exact or not all(isinstance(s, int) for s in self.gram.flat):

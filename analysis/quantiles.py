@@ -30,9 +30,23 @@ def summarise(values: NDArray[np.float64], level: float, units: NDArray[np.int64
     reach = z * np.sqrt(level * (1 - level) / n)
     low = float(ordered[_rank(max(level - reach, 0.0), n)])
     high = float(ordered[_rank(min(level + reach, 1.0), n)])
-    plain = level * (1 - level) / n
-    factor = 1.0 if units is None else np.sqrt(clustered_variance(values <= at, units) / plain)
-    return QuantileSummary(count, at, float(factor) * (high - low) / (2 * z))
+    variance = None if units is None else clustered_variance(values <= at, units)
+    return QuantileSummary(count, at, standard_error(low, high, level, n, variance))
+
+
+def standard_error(
+    low: float, high: float, level: float, rows: int, share_variance: float | None = None, taken_at: int | None = None
+) -> float:
+    """The standard error that the outer interval's width stands for.
+
+    `share_variance` is the variance of the share of rows below the quantile with units as clusters, None where each row
+    is a unit; `taken_at` the number of rows the interval's ranks were computed for, where that is not `rows`.
+    """
+    # the sample variance of the indicator, with its n - 1, as the clusters' variance has it
+    plain = level * (1 - level) / (rows - 1)
+    cluster = 1.0 if share_variance is None else share_variance / plain
+    z = float(ndtri(0.5 + CONFIDENCE / 2))
+    return float((high - low) / (2 * z) * np.sqrt(cluster * (taken_at or rows) / rows))
 
 
 def clustered_variance(below: NDArray[np.bool_], units: NDArray[np.int64]) -> float:

@@ -74,7 +74,7 @@ def post_stratify(metric: Metric, strata: Mapping[str, Sequence[Moments]], adjus
         values = values - (means[:, len(metric.columns) :] - grand) @ slope
         influence[:, len(metric.columns) :] = -slope
     own = np.einsum("k,ai,kaij,aj,ka->a", share**2, influence, covariances, influence, 1 / units)
-    return Estimates(values, np.diag(own), own, units.sum(axis=0), slope)
+    return Estimates(values, np.diag(own), own, units.sum(axis=0), values - values[0], slope)
 
 
 def _linear(metric: Metric, means: Array) -> tuple[Array, Array]:

@@ -1,0 +1,158 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+
+from analysis import proportions
+from analysis.proportions import Counts
+from experiments.errors import Invalid
+
+KINDS = ("mid", "low", "zero_t", "zero_c", "all", "unbalanced", "large", "tiny", "low150", "zero_both")
+
+
+def counts_of(cases, name):
+    told = cases[name]["inputs"]
+    return Counts(*(int(told[arm][k]) for arm in ("control", "treatment") for k in ("x", "n")))
+
+
+def found(cases, family):
+    return [
+        name for name in (f"{family}_{kind}" for kind in KINDS) if name in cases and "lower" in cases[name]["outputs"]
+    ]
+
+
+def test_pooled_z_against_statsmodels(cases):
+    for kind in ("low", "all", "unbalanced", "tiny"):
+        told = cases[f"prop_ztest_{kind}"]["outputs"]
+        counts = counts_of(cases, f"prop_ztest_{kind}")
+        assert proportions.score_z(counts) == pytest.approx(told["z_pooled"], rel=1e-10)
+        assert proportions.score_p_value(counts) == pytest.approx(told["p_value"], rel=1e-10)
+
+
+def test_newcombe_interval_against_statsmodels(cases):
+    names = found(cases, "prop_ci_diff_newcomb")
+    assert len(names) >= 5
+    for name in names:
+        told, bounds = cases[name]["outputs"], proportions.newcombe(counts_of(cases, name), 0.05)
+        assert [bounds.low, bounds.high] == pytest.approx([told["lower"], told["upper"]], rel=1e-10)
+
+
+def test_score_interval_of_the_ratio_against_statsmodels(cases):
+    names = [n for n in found(cases, "prop_ci_ratio_score") if "zero" not in n]
+    assert len(names) >= 4
+    for name in names:
+        told, bounds = cases[name]["outputs"], proportions.lift_interval(counts_of(cases, name), 0.05)
+        assert [1 + bounds.low, 1 + bounds.high] == pytest.approx([told["lower"], told["upper"]], rel=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["zero_c", "all"])
+def test_score_interval_of_the_difference_against_statsmodels_where_its_cubic_is_right(cases, kind):
+    """Its coefficient of the linear term has events for units (statsmodels #10269): right only where they are one."""
+    name = f"prop_ci_diff_score_{kind}"
+    told, bounds = cases[name]["outputs"], proportions.difference_interval(counts_of(cases, name), 0.05)
+    assert [bounds.low, bounds.high] == pytest.approx([told["lower"], told["upper"]], abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["unbalanced", "large", "low150"])
+def test_score_interval_of_the_difference_is_near_statsmodels_elsewhere(cases, kind):
+    name = f"prop_ci_diff_score_{kind}"
+    told, bounds = cases[name]["outputs"], proportions.difference_interval(counts_of(cases, name), 0.05)
+    width = told["upper"] - told["lower"]
+    assert [bounds.low, bounds.high] == pytest.approx([told["lower"], told["upper"]], abs=0.003 * width)
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.data())
+def test_score_interval_holds_the_null_that_the_likelihood_finds(n_c, n_t, data):
+    """At each bound the score with a numerically maximised likelihood is the critical value."""
+    counts = Counts(data.draw(st.integers(0, n_c)), n_c, data.draw(st.integers(0, n_t)), n_t)
+    if counts.none_or_all:
+        return
+    bounds = proportions.difference_interval(counts, 0.05)
+    for delta in (bounds.low, bounds.high):
+        if not -1 < delta < 1 or abs(abs(delta) - 1) < 1e-6:
+            continue
+        low, high = max(0.0, -delta), min(1.0, 1 - delta)
+        best = minimize_scalar(
+            lambda p, d=delta: -_log_likelihood(counts, p, d),
+            bounds=(low, high),
+            method="bounded",
+            options={"xatol": 1e-13},
+        )
+        p_c = best.x
+        n = n_c + n_t
+        p_t = p_c + delta
+        variance = (p_t * (1 - p_t) / n_t + p_c * (1 - p_c) / n_c) * n / (n - 1)
+        if variance < 1e-9:
+            continue
+        assert abs(counts.difference - delta) / math.sqrt(variance) == pytest.approx(1.959963984540054, rel=2e-3)
+
+
+def _log_likelihood(counts, p_c, delta):
+    p_t = min(max(p_c + delta, 1e-300), 1 - 1e-16)
+    p_c = min(max(p_c, 1e-300), 1 - 1e-16)
+    return (
+        counts.x_c * math.log(p_c) + (counts.n_c - counts.x_c) * math.log1p(-p_c)
+        + counts.x_t * math.log(p_t) + (counts.n_t - counts.x_t) * math.log1p(-p_t)
+    )  # fmt: skip
+
+
+def test_non_inferiority_is_near_statsmodels(cases):
+    told = cases["noninferiority_prop_score"]["outputs"]["p_value"]
+    assert proportions.non_inferiority_p_value(Counts(145, 1200, 166, 1180), -0.01) == pytest.approx(told, rel=2e-3)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.data())
+def test_mid_p_counts_half_of_the_tables_as_likely(n_c, n_t, data):
+    """Against the hypergeometric probabilities as rational numbers."""
+    counts = Counts(data.draw(st.integers(0, n_c)), n_c, data.draw(st.integers(0, n_t)), n_t)
+    events = counts.x_c + counts.x_t
+    if counts.none_or_all:
+        assert proportions.mid_p_value(counts) == 1.0
+        return
+    tables = {
+        x: math.comb(n_t, x) * math.comb(n_c, events - x) for x in range(max(0, events - n_c), min(events, n_t) + 1)
+    }
+    here = tables[counts.x_t]
+    weight = sum(w * (2 if w < here else 1) for w in tables.values() if w <= here)
+    assert proportions.mid_p_value(counts) == pytest.approx(weight / (2 * sum(tables.values())), rel=1e-9)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6), st.data())
+def test_every_count_has_intervals_around_its_estimate(n_c, n_t, data):
+    counts = Counts(data.draw(st.integers(0, n_c)), n_c, data.draw(st.integers(0, n_t)), n_t)
+    swapped = Counts(counts.x_t, n_t, counts.x_c, n_c)
+    bounds, mirror = (proportions.difference_interval(c, 0.05) for c in (counts, swapped))
+    assert -1 <= bounds.low <= counts.difference <= bounds.high <= 1
+    assert (bounds.low, bounds.high) == (-mirror.high, -mirror.low)
+    ratio = proportions.lift_interval(counts, 0.05)
+    if counts.x_c and counts.x_t:
+        assert ratio.low <= counts.x_t * n_c / (counts.x_c * n_t) - 1 + 1e-12
+        assert ratio.high >= counts.x_t * n_c / (counts.x_c * n_t) - 1 - 1e-12
+
+
+def test_no_conversion_in_either_variant():
+    counts = Counts(0, 1000, 0, 1000)
+    bounds = proportions.difference_interval(counts, 0.05)
+    assert (bounds.low, bounds.high) == (pytest.approx(-0.003826758485555125), pytest.approx(0.003826758485555125))
+    assert proportions.mid_p_value(counts) == 1.0
+    assert proportions.lift_interval(counts, 0.05).reason
+
+
+def test_no_conversion_in_the_treatment_is_a_lift_down_to_minus_100_percent():
+    bounds = proportions.lift_interval(Counts(12, 1000, 0, 1000), 0.05)
+    assert bounds.low == -1.0
+    assert -1 < bounds.high < 0
+
+
+def test_no_conversion_in_the_control_has_no_upper_bound():
+    bounds = proportions.lift_interval(Counts(0, 1000, 12, 1000), 0.05)
+    assert bounds.low > 0
+    assert bounds.high is None
+    assert "no upper bound" in bounds.reason
+
+
+def test_more_events_than_units_are_refused():
+    with pytest.raises(Invalid):
+        Counts(5, 4, 1, 4)
