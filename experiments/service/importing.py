@@ -1,0 +1,101 @@
+"""Importing: rows of a file into the catalogue and the event log, batch by batch, each durable before the next."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from sqlalchemy import Engine
+
+from experiments.catalogue import Product, parse_product
+from experiments.errors import Invalid
+from experiments.events import NewId
+from experiments.importing import events
+from experiments.importing.events import Event, Fill, Refusal
+from experiments.importing.rowfile import Cells, Row
+from experiments.moment import Micros
+from experiments.service.recording import Receipt, record_conversions, record_exposures
+from experiments.service.settings import store_products
+from experiments.service.snapshot import StorefrontView
+from experiments.storage.database import writing
+
+BATCH = 5000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that was refused: its line, what stood there, and why."""
+
+    line: int
+    cells: Cells
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What became of the next rows."""
+
+    accepted: int
+    duplicate: int
+    rejected: Sequence[RejectedRow]
+
+
+def import_exposures(
+    engine: Engine, view: StorefrontView, rows: Iterable[Row], fill: Fill, now: Micros
+) -> Iterator[Batch]:
+    """Record exposures, also of experiments that are not live: an import tells of the past."""
+    return _record(events.exposures(rows, fill), lambda raws: record_exposures(engine, view, raws, now, historic=True))
+
+
+def import_conversions(
+    engine: Engine, view: StorefrontView, rows: Iterable[Row], fill: Fill, now: Micros, new_id: NewId
+) -> Iterator[Batch]:
+    """Record orders, refunds and whatever else units did."""
+    return _record(events.conversions(rows, fill), lambda raws: record_conversions(engine, view, raws, now, new_id))
+
+
+def import_products(engine: Engine, view: StorefrontView, rows: Iterable[Row], now: Micros) -> Iterator[Batch]:
+    """Put products into the catalogue: new and changed ones are accepted, unchanged ones are duplicates."""
+    lines: dict[str, int] = {}
+    for batch in _batches(events.products(rows)):
+        products: list[Product] = []
+        rejected: list[RejectedRow] = []
+        for row, cells, refusal in batch:
+            found = refusal or _product(cells, view.storefront.currency)
+            if isinstance(found, Product) and (first := lines.setdefault(found.product_id, row.line)) != row.line:
+                found = Refusal(
+                    "twice", f"product_id: {found.product_id!r} stands on line {first} too", ("product_id",)
+                )
+            if isinstance(found, Product):
+                products.append(found)
+            else:
+                rejected.append(RejectedRow(row.line, row.cells, found))
+        with writing(engine) as conn:
+            changed, same = store_products(conn, view.storefront.id, products, now)
+        yield Batch(changed, same, rejected)
+
+
+def _product(cells: Cells, currency: str) -> Product | Refusal:
+    try:
+        return parse_product(cells, currency)
+    except Invalid as invalid:
+        return Refusal(invalid.code, invalid.message, tuple(error.field for error in invalid.errors))
+
+
+def _record(given: Iterable[Event], record: Callable[[Sequence[bytes]], Receipt]) -> Iterator[Batch]:
+    for batch in _batches(given):
+        sound = [event for event in batch if event.refusal is None]
+        rejected = [RejectedRow(e.line, e.cells, e.refusal) for e in batch if e.refusal is not None]
+        receipt = record([event.raw for event in sound])
+        for refused in receipt.rejected:
+            event = sound[refused.index]
+            fields = tuple(error.field for error in refused.errors)
+            rejected.append(RejectedRow(event.line, event.cells, Refusal(refused.code, refused.message, fields)))
+        yield Batch(receipt.accepted, receipt.duplicate, sorted(rejected, key=lambda row: row.line))
+
+
+def _batches(given: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(given)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
