@@ -185,10 +185,7 @@ def _check_share(text: str, field: str, least: Decimal, most: Decimal) -> Iterat
 
 
 def _check_traffic(definition: Definition) -> Iterator[FieldError]:
-    yield from (
-        FieldError(f"targeting.{error.field}".rstrip("."), error.message)
-        for error in check_condition(definition.targeting)
-    )
+    yield from check_condition(definition.targeting)
     layer, schedule = definition.layer, definition.schedule
     if layer is not None and layer.start >= layer.end:
         yield FieldError("layer.end", f"must be greater than start, {layer.start}, and is {layer.end}")

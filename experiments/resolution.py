@@ -185,8 +185,6 @@ class Resolver:
             if base is None:
                 return Refusal("no_candidate")
             members = [base, *list(self._recommendations.bought_together(base))[: offer.limit - 1]]
-        elif context.product_id is not None and context.product_id not in offer.items:
-            return Refusal("no_candidate", context.product_id)
         products = []
         for product_id in members:
             product = self._available(product_id, context)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from experiments.errors import Forbidden
-from experiments.service.snapshot import Snapshot, StorefrontView
+from experiments.moment import Micros
+from experiments.service.snapshot import Snapshots, StorefrontView
 from experiments.storage.keys import KeyKind, digest
 from webapp.errors import Unauthorized
 
@@ -28,11 +29,17 @@ class Access:
     actor: str
 
 
-def access(snapshot: Snapshot, headers: Headers) -> Access:
-    """What the caller's key opens; Unauthorized without a known key, Forbidden from an origin not the shop's."""
+def access(snapshots: Snapshots, headers: Headers, now: Micros) -> Access:
+    """What the caller's key opens; Unauthorized without a known key, Forbidden from an origin not the shop's.
+
+    A key that is not known may be new: the store is asked once more before it is refused.
+    """
     key = _key(headers)
     if not key:
         raise Unauthorized("A key is needed: Authorization: Bearer KEY, or X-API-Key: KEY")
+    snapshot = snapshots.current(now)
+    if digest(key) not in snapshot.keys:
+        snapshot = snapshots.refresh(now)
     opened = snapshot.keys.get(digest(key))
     if opened is None:
         raise Unauthorized("This key is not known here")

@@ -56,7 +56,7 @@ def handle(lab: Lab, handler: Handler, call: Call) -> Reply:
     """The handler's answer as JSON, or the error that stopped it in the one error shape."""
     cors = cors_headers(call.headers.get("Origin"))
     try:
-        caller = access(lab.snapshots.current(call.now), call.headers)
+        caller = access(lab.snapshots, call.headers, call.now)
         _check_readable(lab, call)
         body = encode(handler(lab, caller, call))
     except Exception as error:  # noqa: BLE001 - whatever happened, the caller gets the one error shape

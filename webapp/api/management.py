@@ -45,7 +45,7 @@ def _storefront() -> Storefront:
 @blueprint.before_request
 def authenticate() -> None:
     """Every route here takes an admin key."""
-    caller = access(the_lab().snapshots.current(now()), request.headers)
+    caller = access(the_lab().snapshots, request.headers, now())
     require_admin(caller)
     g.caller = caller
 

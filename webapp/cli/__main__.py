@@ -1,0 +1,5 @@
+"""`python -m webapp.cli`: the same as `offerlab`."""
+
+from webapp.cli import main
+
+main()
