@@ -201,7 +201,7 @@ def test_skew_cancels_in_balance_and_warns_out_of_it():
     uneven = skew("revenue", thousand, few, math.sqrt(27.0**2 / 10_000 + 27.0**2 / 500))
     assert uneven.status == "warn"
     assert uneven.statistic == pytest.approx(
-        (4e5 / 500**2 - 4e5 / 10_000**2) / (27.0**2 / 10_000 + 27.0**2 / 500) ** 1.5
+        4e5 * (1 / 500**2 - 1 / 10_000**2) / (27.0**2 / 10_000 + 27.0**2 / 500) ** 1.5
     )
     assert skew("revenue", Arm(1, 1.0), thousand, 1.0).status == "unknown"
     assert skew("revenue", thousand, thousand, 0.0).status == "unknown"
