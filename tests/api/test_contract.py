@@ -148,7 +148,8 @@ def test_secret_keys_do_not_work_in_browsers(tenant: Tenant) -> None:
 
 
 BAD_BODIES = [
-    (b"", 400, ""), (b"{", 400, ""), (b"\xff\xfe", 400, ""), (b"[" * 100_000, 422, ""), (b"null", 422, ""), (b"[]", 422, ""),
+    (b"", 400, ""), (b"{", 400, ""), (b"\xff\xfe", 400, ""), (b"[" * 100_000, 422, ""),
+    (b"null", 422, ""), (b"[]", 422, ""),
     (b'{"visitor_id": 7, "placement": "cart"}', 422, "visitor_id"),
     (b'{"visitor_id": "v", "placement": "cart", "extra": 1}', 422, "extra"),
     (b'{"visitor_id": "v"}', 422, "placement"),
@@ -192,7 +193,8 @@ BAD_DEFINITIONS = [
     ({"variants": []}, "variants"), ({"metrics": {"primary": "luck"}}, "metrics.primary"),
     ({"targeting": {"country": {"$near": 1}}}, "targeting.country.$near"), ({"colour": "red"}, "colour"),
     ({"schedule": {"start_at": "2027-01-02T00:00:00Z", "end_at": "2027-01-01T00:00:00Z"}}, "schedule.end_at"),
-    ({"analysis": {"confidence": 2}}, "analysis.confidence"), ({"analysis": {"target_mde": "much"}}, "analysis.target_mde"),
+    ({"analysis": {"confidence": 2}}, "analysis.confidence"),
+    ({"analysis": {"target_mde": "much"}}, "analysis.target_mde"),
 ]  # fmt: skip
 
 
@@ -209,7 +211,11 @@ def test_every_broken_rule_is_told_at_once(tenant: Tenant) -> None:
     variants[3]["offer"] = {"type": "bundle", "items": ["A1"]}
     variants[2]["weight"] = 1
     answer = tenant.admin.post("/api/v1/experiments", experiment(variants=variants))
-    assert {e["field"] for e in answer.json()["errors"]} == {"variants", "variants[3].offer.discount", "variants[3].offer.items"}
+    assert {e["field"] for e in answer.json()["errors"]} == {
+        "variants",
+        "variants[3].offer.discount",
+        "variants[3].offer.items",
+    }
     variants[2]["weight"] = 2500
     variants[3]["offer"] = {"type": "none"}
     answer = tenant.admin.post("/api/v1/experiments", experiment(variants=variants))

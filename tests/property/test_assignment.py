@@ -1,4 +1,4 @@
-"""Laws of assignment: total, stable, within the weights; coverage moves nobody; eligibility comes before the variant."""
+"""Laws of assignment: total, stable, within the weights; coverage moves nobody; eligibility before the variant."""
 
 from collections import Counter
 

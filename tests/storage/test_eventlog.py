@@ -50,14 +50,19 @@ def test_a_different_variant_later_is_a_crossover_kept_apart(shop: Shop, togethe
 
 
 def test_one_bad_event_is_named_and_the_good_ones_are_kept(shop: Shop) -> None:
-    receipt = shop.expose(exposed("v1", "upsell"), exposed("v2", "nobody"), exposed("v 3", "bundle"), exposed("v4", "bundle"))
+    receipt = shop.expose(
+        exposed("v1", "upsell"), exposed("v2", "nobody"), exposed("v 3", "bundle"), exposed("v4", "bundle")
+    )
     assert (receipt.accepted, receipt.duplicate) == (2, 0)
     assert [(r.index, r.code) for r in receipt.rejected] == [(1, "unknown_variant"), (2, "invalid")]
     assert "visitor_id" in receipt.rejected[1].message
 
 
 def test_an_order_and_its_refund_count_once_whichever_comes_first(shop: Shop) -> None:
-    events = [order("o1", "v1", "20.00", items=[{"product_id": "A1", "quantity": 2, "price": "10"}]), refund("r1", "o1", 5)]
+    events = [
+        order("o1", "v1", "20.00", items=[{"product_id": "A1", "quantity": 2, "price": "10"}]),
+        refund("r1", "o1", 5),
+    ]
     for number, arrival in enumerate(itertools.permutations(events)):
         renamed = [json.loads(json.dumps(e).replace("o1", f"o{number}").replace("r1", f"r{number}")) for e in arrival]
         for event in renamed:
@@ -70,7 +75,10 @@ def test_an_order_and_its_refund_count_once_whichever_comes_first(shop: Shop) ->
 
 def test_costs_come_from_the_catalogue_where_the_order_brings_none(shop: Shop) -> None:
     lines = [{"product_id": "A1", "quantity": 3, "price": "10"}]
-    shop.convert(order("o1", "v1", 30, items=lines), order("o2", "v1", 3, items=[{"product_id": "C1", "quantity": 1, "price": 3}]))
+    shop.convert(
+        order("o1", "v1", 30, items=lines),
+        order("o2", "v1", 3, items=[{"product_id": "C1", "quantity": 1, "price": 3}]),
+    )
     assert rows(shop, conversion, conversion.c.order_id, conversion.c.cost) == [("o1", 1200), ("o2", None)]
 
 

@@ -17,7 +17,15 @@ from tests.shop import NOW, Shop, experiment, exposed, open_shop, order, refund
 VARIANTS = ("control", "upsell", "cross-sell", "bundle")
 METRICS = {
     "primary": "revenue_per_visitor",
-    "secondary": ["conversion", "aov", "items_per_order", "refund_rate", "net_aov", "offer_acceptance", "repeat_purchase"],
+    "secondary": [
+        "conversion",
+        "aov",
+        "items_per_order",
+        "refund_rate",
+        "net_aov",
+        "offer_acceptance",
+        "repeat_purchase",
+    ],
 }
 
 
@@ -59,7 +67,9 @@ def told(engine: Engine) -> tuple[Shop, pd.DataFrame]:
                 row["refunded"] += back * inside
         if row["viewed"] and variant != "control" and random.random() < 0.3:
             after = min(met + timedelta(hours=1), moment(NOW)).isoformat()
-            conversions.append({"type": "offer_accepted", "visitor_id": f"v{i}", "experiment": "offers", "occurred_at": after})
+            conversions.append(
+                {"type": "offer_accepted", "visitor_id": f"v{i}", "experiment": "offers", "occurred_at": after}
+            )
             row["accepted"] = 1
         visitors.append(row)
     random.shuffle(conversions)
@@ -77,9 +87,12 @@ def delta(y: pd.Series, d: pd.Series) -> tuple[float, float]:
 def test_every_number_agrees_with_pandas_and_scipy(told: tuple[Shop, pd.DataFrame]) -> None:
     shop, frame = told
     found = report(shop)
-    arms = {variant: arm for variant, arm in frame.groupby("variant")}
+    arms = dict(iter(frame.groupby("variant")))
     assert {variant: units for variant, units, _ in found.variants} == {v: len(arms[v]) for v in VARIANTS}
-    for name, column in (("revenue_per_visitor", frame.revenue / 100), ("orders_per_visitor", frame.orders.astype(float))):
+    for name, column in (
+        ("revenue_per_visitor", frame.revenue / 100),
+        ("orders_per_visitor", frame.orders.astype(float)),
+    ):
         for variant in VARIANTS[1:]:
             treated, control = column[frame.variant == variant], column[frame.variant == "control"]
             expected = stats.ttest_ind(treated, control, equal_var=False)

@@ -1,10 +1,15 @@
 """`offerlab serve`."""
 
+import atexit
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from webapp.cli import options
+
+if TYPE_CHECKING:
+    from webapp.front import Front
 
 
 @click.command("serve")
@@ -19,6 +24,16 @@ def command(host: str, port: int, workers: int, database: str | None) -> None:
     run(host, port, workers, database)
 
 
+def build() -> "Front":
+    """A worker's application; it closes what it opened when the worker ends."""
+    from webapp import create_app
+    from webapp.front import Front
+
+    app = create_app()
+    atexit.register(app.extensions["offerlab"].close)
+    return Front(app)
+
+
 def run(host: str, port: int, workers: int, database: str | None) -> None:
     """Run the server; each worker builds its own application."""
     from granian import Granian
@@ -28,7 +43,7 @@ def run(host: str, port: int, workers: int, database: str | None) -> None:
     if database is not None:
         os.environ["OFFERLAB_DATABASE_URL"] = database
     Granian(
-        "webapp:create_app",
+        "webapp.cli.serve:build",
         address=host,
         port=port,
         interface=Interfaces.WSGI,

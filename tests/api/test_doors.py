@@ -1,0 +1,61 @@
+"""One behaviour, two doors: what Flask's route answers, the thin WSGI door answers too."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from werkzeug.test import Client
+
+from experiments.service.settings import create_key
+from experiments.storage.database import connect, writing
+from tests.api.test_contract import BAD_BODIES
+from tests.shop import NOW, experiment, exposed, open_shop, order
+from webapp import create_app
+from webapp.config import Settings
+from webapp.front import Front
+from webapp.lab import new_token
+
+CASES = [
+    ("/v1/assignments", {"visitor_id": "v1", "placement": "cart", "context": {"product_id": "A1"}}),
+    ("/v1/assignments", {"visitor_id": "v2", "placement": "nowhere"}),
+    ("/v1/assignments", {"visitor_id": "v3", "placement": "cart", "context": {"product_id": "C1"}, "record": False}),
+    ("/v1/exposures", exposed("v9", "upsell", occurred_at="2026-11-20T10:00:00Z")),
+    ("/v1/exposures", [exposed("v9", "bundle"), {"variant": 3}]),
+    ("/v1/conversions", [order("o1", "v1", "10.00"), order("o2", "v1", "x"), {"type": "order"}]),
+    ("/v1/conversions", order("o1", "v1", -5)),
+    ("/v1/identities", {"visitor_id": "v1", "customer_id": "c1"}),
+]
+
+
+@pytest.fixture
+def app(sqlite_url: str) -> Iterator[tuple[Flask, str]]:
+    engine = connect(sqlite_url)
+    shop = open_shop(engine)
+    shop.define(experiment())
+    with writing(engine) as conn:
+        key = create_key(conn, shop.storefront.id, "public", new_token(), NOW, "test")
+    engine.dispose()
+    made = create_app(Settings(database_url=sqlite_url, secret_key="test"))
+    yield made, key
+    made.extensions["offerlab"].close()
+
+
+@pytest.mark.parametrize("origin", [None, "https://shop.example"])
+@pytest.mark.parametrize("key", ["right", "wrong", None])
+def test_both_doors_answer_alike(app: tuple[Flask, str], origin: str | None, key: str | None) -> None:
+    flask, right = app
+    headers = {"Content-Type": "application/json"}
+    headers |= {"Origin": origin} if origin else {}
+    headers |= {"Authorization": f"Bearer {right if key == 'right' else key}"} if key else {}
+    bodies = [(path, json.dumps(body).encode()) for path, body in CASES]
+    bodies += [("/v1/assignments", body) for body, _, _ in BAD_BODIES]
+    for path, body in bodies:
+        answers = []
+        for door in (flask.wsgi_app, Front(flask)):
+            client = Client(door)
+            client.post(path, data=body, headers=headers)  # the first time it may be new, then both see a repeat
+            answers.append(client.post(path, data=body, headers=headers))
+        one, other = answers
+        assert (one.status_code, one.data) == (other.status_code, other.data)
+        assert dict(one.headers) == dict(other.headers)
