@@ -116,6 +116,21 @@ def msprt(
     return _mixture(estimate, standard_error, np.asarray(tau2) / errors**2, alpha, "two-sided")
 
 
+def linear_model_p_value(t: float, df: float, n: float, g: float = 1.0) -> float:
+    """Always-valid p-value of a regression coefficient's t statistic after n units: exact for normal errors.
+
+    Lindon, Ham, Tingley & Bojinov 2022 (arXiv 2210.08589), the e-value of the authors' avlm. g is the prior's
+    weight in units: the larger, the later the test is at its best.
+    """
+    if not (df > 0 and n > 0 and g > 0):
+        raise Invalid.at("df, n, g", f"{df}, {n} and {g} must be above 0")
+    if not np.isfinite(t):
+        raise NotEstimable(f"a test statistic of {t} has no p-value")
+    kept = g / (g + n)
+    log_e = np.log(kept) / 2 + (df + 1) / 2 * (np.log1p(t * t / df) - np.log1p(kept * t * t / df))
+    return float(np.exp(-max(float(log_e), 0.0)))
+
+
 def boundary(ratio: Array, alpha: float = 0.05) -> Array:
     """The |z| at which a two-sided mixture rejects, for ratio = n rho^2 (or tau^2 / se^2)."""
     return np.asarray(np.sqrt(2 * (1 + 1 / ratio) * (np.log1p(ratio) / 2 - np.log(alpha))))

@@ -2,6 +2,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,6 +66,54 @@ def test_mean_against_spotify_confidence():
     assert math.ceil(sample_size(baseline, 0.5, Design()) / 2) == 39_245
     uneven = Design((0.5, 1 / 6, 1 / 6, 1 / 6), correction="none")
     assert sample_size(baseline, 0.5, uneven) == pytest.approx(156_978, rel=1e-4)
+
+
+def sample(columns, given_):
+    """Means and variances of a published sample, from its sums."""
+    n = given_["n"]
+    mean = [given_[f"sum_{c}"] / n for c in columns]
+    product = {tuple(sorted(k.split("_")[1:])): v for k, v in given_.items() if k.count("_") == 2 and "pre" not in k}
+
+    def covariance(i, j):
+        return (product[tuple(sorted((columns[i], columns[j])))] - n * mean[i] * mean[j]) / (n - 1)
+
+    return mean, covariance
+
+
+def test_mean_and_ratio_against_tea_tasting():
+    """Their solver uses t quantiles (and returns NaN for large effects): the normal answer is within 1e-4 of it."""
+    case = CASES["tt_power_mean_rel_effect_size_n_obs1e+05"]
+    (mean,), covariance = sample(["revenue"], case["inputs"]["sample"])
+    baseline = Baseline.of_mean(mean, math.sqrt(covariance(0, 0)))
+    assert mde(baseline, 100_000, Design()) == pytest.approx(case["outputs"]["effect_size"], rel=1e-4)
+    told = CASES["tt_power_mean_power_rel_effect_size0.1_n_obs5e+04"]["outputs"]
+    assert power(baseline, baseline.effect(0.1), 50_000, Design()) == pytest.approx(told["power"], abs=1e-4)
+    (top, bottom), covariance = sample(["revenue", "orders"], case["inputs"]["sample"])
+    ratio = Baseline.of_ratio(top, bottom, (covariance(0, 0), covariance(1, 1), covariance(0, 1)))
+    told = CASES["tt_power_ratio_rel_effect_size_n_obs1e+05"]["outputs"]
+    assert mde(ratio, 100_000, Design()) == pytest.approx(told["effect_size"], rel=1e-4)
+    told = CASES["tt_power_ratio_n_obs_rel_effect_size0.05"]["outputs"]
+    assert sample_size(ratio, ratio.effect(0.05), Design()) == pytest.approx(told["n_obs"], rel=4e-4)
+    assert power(ratio, ratio.effect(0.1), 50_000, Design()) == pytest.approx(1)  # NaN there
+
+
+def test_mean_against_ambrosia():
+    told = CASES["ambrosia_sample_size"]
+    baseline = Baseline.of_mean(told["inputs"]["mean"], told["inputs"]["std"])
+    assert sample_size(baseline, baseline.effect(0.05), Design()) / 2 == pytest.approx(told["outputs"]["n"], abs=3)
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.9, 0.1), (0.1, 0.9)])
+def test_proportion_against_simulation(shares):
+    """200,000 pooled z tests at the planned size: the power that was planned, whatever the split."""
+    rng = np.random.default_rng(3)
+    design = Design(shares)
+    units = sample_size(Baseline.of_proportion(0.2), 0.03, design)
+    n_c, n_t = (int(units * share) for share in shares)
+    x, y = rng.binomial(n_c, 0.2, 200_000), rng.binomial(n_t, 0.23, 200_000)
+    pooled = (x + y) / (n_c + n_t)
+    z = (y / n_t - x / n_c) / np.sqrt(pooled * (1 - pooled) * (1 / n_c + 1 / n_t))
+    assert np.mean(np.abs(z) > 1.959964) == pytest.approx(0.8, abs=5 * math.sqrt(0.16 / 200_000))
 
 
 def test_running_test_against_gbstats_mid_experiment_power():

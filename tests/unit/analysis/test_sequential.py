@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
-from analysis.sequential import boundary, confidence_sequence, msprt, running_p_value, tuning
+from analysis.sequential import boundary, confidence_sequence, linear_model_p_value, msprt, running_p_value, tuning
 from experiments.errors import Invalid, NotEstimable
 
 CASES = {
@@ -62,6 +62,16 @@ def test_one_sided_interval_against_gbstats():
     told = CASES["gb_seq_one_sided_less"]["outputs"]
     below = confidence_sequence(told["effect"], told["se"], 2380, 5000, alternative="less")
     assert below.high == pytest.approx(told["ci"][1], rel=1e-10)
+
+
+@pytest.mark.parametrize("case", [c for i, c in CASES.items() if i.startswith("avlm")], ids=lambda c: c["id"])
+def test_linear_model_against_avlm(case):
+    n, t, nu = (case["inputs"][name] for name in ("n", "t", "nu"))
+    told = case["outputs"]
+    assert linear_model_p_value(t, nu, n, 1) == pytest.approx(told["p_g1"], rel=1e-10)
+    assert linear_model_p_value(t, nu, n, 100) == pytest.approx(told["p_g100"], rel=1e-10)
+    assert linear_model_p_value(told["radius_t_g1"], nu, n, 1) == pytest.approx(0.05, rel=1e-9)
+    assert boundary(np.array(n / 1.0)) == pytest.approx(told["radius_z_g1"], rel=1e-10)
 
 
 @given(effects, errors, sizes, sizes, st.floats(0.001, 0.3), st.sampled_from(["two-sided", "greater", "less"]))
@@ -132,3 +142,7 @@ def test_nonsense_is_refused_at_the_door():
         tuning(100, 1.5)
     with pytest.raises(Invalid):
         msprt(1.0, 1.0, 0.0)
+    with pytest.raises(Invalid):
+        linear_model_p_value(1.0, 0, 10)
+    with pytest.raises(NotEstimable):
+        linear_model_p_value(math.nan, 8, 10)
