@@ -83,6 +83,8 @@ def _means(
         float(reading.estimate), float(reading.standard_error), _prior(plan, estimates), metric.direction
     )
     notes = []
+    if not (estimates.own > 0).all():
+        notes.append("the units of one variant are all alike, so its error is taken as 0")
     if metric.denominator is not None:
         fewest = min(float(m.restrict(metric.columns).total[1]) for m in pair)
         notes.append("conditional on the denominator, which a variant may move: read it beside the mean per unit")

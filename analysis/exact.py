@@ -25,7 +25,7 @@ def as_integers(array: Array) -> tuple[NDArray[np.int64], int] | None:
         return array.astype(np.int64), 0
     for scale in (0, 2, 4):
         factor = 10.0**scale
-        if np.abs(array).max() * factor >= LARGEST_INTEGER:
+        if np.abs(array).max() >= LARGEST_INTEGER / factor:
             return None
         if not np.array_equal(np.rint(array[:1000] * factor) / factor, array[:1000]):
             continue

@@ -147,7 +147,8 @@ def _ratio_score(counts: Counts, log_ratio: float) -> float:
     variance = (p_t * (1 - p_t) / n_t + ratio**2 * p_c * (1 - p_c) / n_c) * n / (n - 1)
     effect = x_t / n_t - ratio * x_c / n_c
     if variance <= 0:
-        return 0.0 if effect == 0 else np.copysign(np.inf, effect)
+        # where all converted, the root of the quadratic is 1 but for rounding, and so is the variance 0
+        return 0.0 if abs(effect) < 1e-9 else float(np.copysign(np.inf, effect))
     return effect / sqrt(variance)
 
 

@@ -295,7 +295,10 @@ def _arms(metric: Metric, columns: Mapping[str, Numbers], rows: Rows, units: Mas
         here = values[units & (rows.variant == code)]
         if len(here):
             centred = here - here.mean()
-            third = float(np.mean(centred * centred * centred))
+            with np.errstate(over="ignore", invalid="ignore"):
+                third = float(np.mean(centred * centred * centred))
+            if not np.isfinite(third):
+                return {}
             out[name] = Arm(len(here), float(here.mean()), third, float(here.min()), float(here.max()))
     return out
 
