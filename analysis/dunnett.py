@@ -23,6 +23,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _REACH = 39.0  # the normal density is zero in double precision beyond it
 _ALMOST_ONE = 1 - 2.0**-53
 _TURN = np.arange(-9.0, 9.5, 1.0)
+_SHARP = 0.5  # turns narrower than this get panels of their own
 
 
 def dunnett(
@@ -134,28 +135,29 @@ def _normal_exceedance(c: float, loadings: _Array, alternative: Alternative) -> 
     two_sided = alternative == "two-sided"
     distinct, times = np.unique(loadings, return_counts=True)
     own = np.sqrt(1 - distinct**2)
+    loading, deviation = distinct[:, None], own[:, None]
 
     def at(u: _Array) -> _Array:
-        inside = np.zeros_like(u)  # log P(no statistic exceeds | control's error u)
-        for loading, deviation, many in zip(distinct, own, times, strict=True):
-            beyond = _tail(c + loading * u, deviation)
-            if two_sided:
-                beyond = beyond + _tail(c - loading * u, deviation)
-            inside += many * np.log1p(-np.minimum(beyond, _ALMOST_ONE))
+        beyond = _tail(c + loading * u, deviation)
+        if two_sided:
+            beyond = beyond + _tail(c - loading * u, deviation)
+        inside = times @ np.log1p(-np.minimum(beyond, _ALMOST_ONE))  # log P(no statistic exceeds | control's error u)
         return np.asarray(-np.expm1(inside) * np.exp(-u * u / 2) / np.sqrt(2 * np.pi))
 
     reach = min(_REACH, abs(c) + 10)  # beyond it the density is nothing beside that at c
-    shared = distinct > 0
-    turns = (-c / distinct[shared])[:, None] + (own[shared] / distinct[shared])[:, None] * _TURN
+    sharp = own < _SHARP * distinct
+    turns = (-c / distinct[sharp])[:, None] + (own[sharp] / distinct[sharp])[:, None] * _TURN
     edges = np.concatenate([np.arange(-reach, reach, 1.0), turns.ravel(), [reach, 0.0]])
     if two_sided:  # the integrand is even
         return 2 * _integrate(at, np.unique(np.clip(np.abs(edges), 0, reach)))
     return _integrate(at, np.unique(np.clip(edges, -reach, reach)))
 
 
-def _tail(x: _Array, deviation: float) -> _Array:
+def _tail(x: _Array, deviation: _Array) -> _Array:
     """P(deviation * Z > x); a step where a variant has no error of its own."""
-    return np.asarray(ndtr(-x / deviation) if deviation > 0 else x < 0, dtype=float)
+    # the smallest double makes the quotient infinite but never 0 / 0
+    with np.errstate(over="ignore"):
+        return np.asarray(ndtr(-x / np.maximum(deviation, np.finfo(float).tiny)))
 
 
 def _integrate(function: Callable[[_Array], _Array], edges: _Array) -> float:
