@@ -42,7 +42,7 @@ class Condition:
         """Whether a unit with these attributes is meant."""
         try:
             return self._test(attributes)
-        except Unevaluable:
+        except (Unevaluable, RecursionError):  # the latter from attributes nested a thousand deep
             return False
 
 
