@@ -13,6 +13,7 @@ from experiments.service import defining, settings
 from experiments.service.recording import Receipt, record_conversions, record_exposures
 from experiments.service.snapshot import Snapshot, StorefrontView
 from experiments.storage.database import reading, writing
+from experiments.storage.eventwriter import EventWriter
 from experiments.storage.storefronts import Storefront
 
 NOW: Micros = micros(datetime(2026, 11, 20, 12, tzinfo=UTC))
@@ -80,12 +81,12 @@ class Shop:
     def expose(self, *exposures: dict[str, Any], now: Micros = NOW, historic: bool = False) -> Receipt:
         """Record exposures."""
         raws = [json.dumps(e).encode() for e in exposures]
-        return record_exposures(self.engine, self.view, raws, now, historic=historic)
+        return record_exposures(EventWriter(self.engine), self.view, raws, now, historic=historic)
 
     def convert(self, *conversions: dict[str, Any], now: Micros = NOW) -> Receipt:
         """Record conversions."""
         raws = [json.dumps(c).encode() for c in conversions]
-        return record_conversions(self.engine, self.view, raws, now, lambda: "unused")
+        return record_conversions(EventWriter(self.engine), self.view, raws, now, lambda: "unused")
 
 
 def open_shop(engine: Engine, key: str = "shop", currency: str = "EUR", products: bool = True) -> Shop:

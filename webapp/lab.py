@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from experiments.service.snapshot import Snapshots
 from experiments.storage.database import connect
+from experiments.storage.eventwriter import EventWriter
 from webapp.config import Settings
 
 
@@ -18,6 +19,7 @@ class Lab:
         self.settings = settings
         self.engine: Engine = connect(settings.database_url)
         self.snapshots = Snapshots(self.engine)
+        self.writer = EventWriter(self.engine)
 
     def close(self) -> None:
         """Give the database its connections back."""

@@ -18,6 +18,7 @@ from experiments.service.recording import Receipt, record_conversions, record_ex
 from experiments.service.settings import store_products
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import writing
+from experiments.storage.eventwriter import EventWriter
 
 BATCH = 5000
 T = TypeVar("T")
@@ -45,14 +46,16 @@ def import_exposures(
     engine: Engine, view: StorefrontView, rows: Iterable[Row], fill: Fill, now: Micros
 ) -> Iterator[Batch]:
     """Record exposures, also of experiments that are not live: an import tells of the past."""
-    return _record(events.exposures(rows, fill), lambda raws: record_exposures(engine, view, raws, now, historic=True))
+    writer = EventWriter(engine)
+    return _record(events.exposures(rows, fill), lambda raws: record_exposures(writer, view, raws, now, historic=True))
 
 
 def import_conversions(
     engine: Engine, view: StorefrontView, rows: Iterable[Row], fill: Fill, now: Micros, new_id: NewId
 ) -> Iterator[Batch]:
     """Record orders, refunds and whatever else units did."""
-    return _record(events.conversions(rows, fill), lambda raws: record_conversions(engine, view, raws, now, new_id))
+    writer = EventWriter(engine)
+    return _record(events.conversions(rows, fill), lambda raws: record_conversions(writer, view, raws, now, new_id))
 
 
 def import_products(engine: Engine, view: StorefrontView, rows: Iterable[Row], now: Micros) -> Iterator[Batch]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from experiments.errors import FieldError, Invalid, Malformed
 from experiments.events import Conversion, Exposure, NewId, parse_conversion, parse_exposure
@@ -12,7 +12,8 @@ from experiments.lifecycle import MEASURING
 from experiments.moment import Micros, day_number
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import writing
-from experiments.storage.eventlog import ExposureRow, Outcome, append_conversions, append_exposures, append_link
+from experiments.storage.eventlog import ExposureRow, Outcome, append_link
+from experiments.storage.eventwriter import EventWriter
 from experiments.storage.registry import Experiment
 
 T = TypeVar("T")
@@ -51,22 +52,20 @@ class UnknownThing(Invalid):
 
 
 def record_exposures(
-    engine: Engine, view: StorefrontView, raws: Sequence[bytes], now: Micros, *, historic: bool = False
+    writer: EventWriter, view: StorefrontView, raws: Sequence[bytes], now: Micros, *, historic: bool = False
 ) -> Receipt:
     """Record exposures from their JSON; with `historic`, as imports are, also of experiments that are not live."""
     read, rejected = _read(raws, lambda raw: exposure_row(view, parse_exposure(raw, now), historic=historic))
-    return _append(engine, read, rejected, lambda conn, rows: append_exposures(conn, rows, now))
+    return _receipt(writer.exposures(read, now) if read else (), rejected)
 
 
-def record_exposure(engine: Engine, view: StorefrontView, exposure: Exposure, now: Micros) -> None:
+def record_exposure(writer: EventWriter, view: StorefrontView, exposure: Exposure, now: Micros) -> None:
     """Record one exposure that this process itself decided."""
-    row = exposure_row(view, exposure, historic=False)
-    with writing(engine) as conn:
-        append_exposures(conn, [row], now)
+    writer.exposures([exposure_row(view, exposure, historic=False)], now)
 
 
 def record_conversions(
-    engine: Engine, view: StorefrontView, raws: Sequence[bytes], now: Micros, new_id: NewId
+    writer: EventWriter, view: StorefrontView, raws: Sequence[bytes], now: Micros, new_id: NewId
 ) -> Receipt:
     """Record conversions from their JSON."""
 
@@ -75,8 +74,7 @@ def record_conversions(
         return check_currency(with_costs(parsed, view), view)
 
     read, rejected = _read(raws, conversion_row)
-    storefront_id = view.storefront.id
-    return _append(engine, read, rejected, lambda conn, rows: append_conversions(conn, storefront_id, rows, now))
+    return _receipt(writer.conversions(view.storefront.id, read, now) if read else (), rejected)
 
 
 def exposure_row(view: StorefrontView, exposure: Exposure, *, historic: bool) -> ExposureRow:
@@ -153,16 +151,7 @@ def _read(raws: Sequence[bytes], parse: Callable[[bytes], T]) -> tuple[list[T], 
     return read, tuple(rejected)
 
 
-def _append(
-    engine: Engine,
-    rows: list[T],
-    rejected: tuple[Rejection, ...],
-    append: Callable[[Connection, list[T]], Sequence[Outcome]],
-) -> Receipt:
-    if not rows:
-        return Receipt(rejected=rejected)
-    with writing(engine) as conn:
-        outcomes = append(conn, rows)
+def _receipt(outcomes: Sequence[Outcome], rejected: tuple[Rejection, ...]) -> Receipt:
     accepted = sum(outcome == "accepted" for outcome in outcomes)
     return Receipt(accepted, len(outcomes) - accepted, rejected)
 

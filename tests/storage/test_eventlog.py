@@ -10,6 +10,7 @@ from sqlalchemy import Engine, func, select
 from experiments.service.recording import Receipt, record_conversions, record_exposures
 from experiments.service.snapshot import Snapshot
 from experiments.storage.database import connect, reading
+from experiments.storage.eventwriter import EventWriter
 from experiments.storage.tables import conversion, crossover, exposure, order_line
 from tests.shop import NOW, Shop, experiment, exposed, open_shop, order, refund
 
@@ -98,10 +99,10 @@ def _send(url: str, exposures: list[bytes], conversions: list[bytes], done) -> N
     engine = connect(url)
     with reading(engine) as conn:
         view = next(iter(Snapshot.load(conn).storefronts.values()))
-    accepted = 0
+    writer, accepted = EventWriter(engine), 0
     for start in range(0, len(exposures), 20):
-        accepted += record_exposures(engine, view, exposures[start : start + 20], NOW).accepted
-        accepted += record_conversions(engine, view, conversions[start : start + 20], NOW, lambda: "unused").accepted
+        accepted += record_exposures(writer, view, exposures[start : start + 20], NOW).accepted
+        accepted += record_conversions(writer, view, conversions[start : start + 20], NOW, lambda: "unused").accepted
     engine.dispose()
     done.put(accepted)
 

@@ -87,20 +87,20 @@ def assignments(lab: Lab, caller: Access, call: Call) -> object:
 
     made = decide(caller.view, request, call.now, lambda rule, unit_id: inside(rule.experiment_id, unit_id))
     if request.record and (met := exposure(request, made, call.now)) is not None:
-        record_exposure(lab.engine, caller.view, met, call.now)
+        record_exposure(lab.writer, caller.view, met, call.now)
     return answer(request, made)
 
 
 def exposures(lab: Lab, caller: Access, call: Call) -> object:
     """Record one exposure or an array of them."""
     raws, alone = _raws(call.body)
-    return _receipt(record_exposures(lab.engine, caller.view, raws, call.now), alone=alone)
+    return _receipt(record_exposures(lab.writer, caller.view, raws, call.now), alone=alone)
 
 
 def conversions(lab: Lab, caller: Access, call: Call) -> object:
     """Record one conversion or an array of them."""
     raws, alone = _raws(call.body)
-    return _receipt(record_conversions(lab.engine, caller.view, raws, call.now, new_id), alone=alone)
+    return _receipt(record_conversions(lab.writer, caller.view, raws, call.now, new_id), alone=alone)
 
 
 class IdentityInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
