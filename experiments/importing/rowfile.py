@@ -108,10 +108,11 @@ class RowFile:
     def _csv_rows(self, names: Names) -> Iterator[Row]:
         wanted = [names(column) for column in self.header or ()]
         csv.field_size_limit(LONGEST_LINE)
+        delimiter = self._delimiter()
         with self._faults(), self._bytes() as stream:
             # a byte that is no UTF-8 spoils its row, not the file: it is kept as a surrogate, which no JSON can carry
             text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-            reader = csv.reader(text, delimiter=self._delimiter(), strict=True)
+            reader = csv.reader(text, delimiter=delimiter, strict=True)
             next(reader, None)
             while True:
                 line = reader.line_num + 1
