@@ -162,7 +162,7 @@ def _prior(plan: AnalysisPlan, estimates: lift.Estimates) -> bayes.NormalPrior |
 
 def _any_time(found: Comparison, plan: AnalysisPlan, pair: Sequence[Moments]) -> AnyTime:
     n = float(pair[0].n + pair[1].n)
-    planned = n if plan.planned_units is None else float(plan.planned_units)
+    planned = sequential.UNPLANNED_UNITS if plan.planned_units is None else float(plan.planned_units)
     try:
         reading = sequential.confidence_sequence(
             found.difference.estimate or 0.0, found.difference.standard_error or 0.0, n, planned, plan.alpha

@@ -22,6 +22,13 @@ Array = NDArray[np.float64]
 Number = TypeVar("Number", float, Array)
 
 
+UNPLANNED_UNITS = 5000.0
+"""Where a sequence is tuned when nobody planned a number of units (GrowthBook's default).
+
+Never the units seen so far: tuned anew at each look it is no sequence, and errs in 6 to 8% of long tests, not 5%.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ConfidenceSequence(Generic[Number]):
     """One reading (or an array of them) that may be taken at any time.

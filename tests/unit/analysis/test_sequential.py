@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
-from analysis.sequential import boundary, confidence_sequence, linear_model_p_value, msprt, running_p_value, tuning
+from analysis.group_sequential import crossing
+from analysis.sequential import (
+    UNPLANNED_UNITS,
+    boundary,
+    confidence_sequence,
+    linear_model_p_value,
+    msprt,
+    running_p_value,
+    tuning,
+)
 from experiments.errors import Invalid, NotEstimable
 
 CASES = {
@@ -119,6 +128,18 @@ def test_msprt_is_the_mixture_at_its_own_variance_ratio():
     ratio = 1e-4 / 0.004**2
     assert reading.log_e_value == pytest.approx(25 * ratio / (2 * (1 + ratio)) - math.log(1 + ratio) / 2, rel=1e-12)
     assert reading.high - 0.02 == pytest.approx(0.004 * boundary(np.array(ratio)), rel=1e-12)
+
+
+def test_tuning_anew_at_each_look_would_break_the_guarantee():
+    """Tuned to the units seen so far the boundary is flat in z: from 100 to 1,000,000 units it errs in over 5%.
+
+    Tuned once, even badly, it does not.
+    """
+    fractions = np.geomspace(1e-4, 1, 250)
+    flat = float(boundary(np.array(tuning(1.0) ** 2)))
+    assert crossing(fractions.tolist(), [flat] * 250).sum() > 0.07
+    once = boundary(fractions * 1_000_000 * tuning(UNPLANNED_UNITS) ** 2)
+    assert crossing(fractions.tolist(), once).sum() < 0.05
 
 
 def test_running_p_value_never_rises():
