@@ -266,7 +266,7 @@ def differs_in_the_sdk(rule: dict[str, Any], context: Context) -> bool:
     return rule.get("coverage") == bucket(rule.get("seed", "feature"), str(value), rule.get("hashVersion", 1))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(FORCED | DRAWN, min_size=1, max_size=3),
     st.lists(VISITOR, min_size=4, max_size=4),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from experiments.evaluation import Context, Experiment, Features, Step, Trace
+from experiments.stickiness import StickyBuckets
 
 CART: dict[str, Any] = {
     "defaultValue": "none",
@@ -112,3 +113,30 @@ def test_a_passthrough_variation_lets_the_next_rule_decide() -> None:
 
 def test_an_unknown_feature_has_no_value() -> None:
     assert FEATURES.evaluate("nope", Context({})).source == "unknownFeature"
+
+
+def sticky(**variants: str) -> StickyBuckets:
+    return StickyBuckets(
+        {
+            f"{attribute}||1": {"attributeName": attribute, "attributeValue": "1", "assignments": {"e__0": variant}}
+            for attribute, variant in variants.items()
+        }
+    )
+
+
+def test_a_unit_keeps_the_variant_of_its_own_document_before_that_of_the_fallback() -> None:
+    meta = [{"key": "a"}, {"key": "b"}, {"key": "c"}]
+    experiment = Experiment({"key": "e", "variations": [0, 1, 2], "meta": meta, "fallbackAttribute": "device"})
+    both = Context({"id": "1", "device": "1"}, sticky=sticky(id="b", device="c"))
+    assert (experiment.draw(both).variation_key, experiment.draw(both).reason) == ("b", "sticky")
+    fallback = Context({"id": "1", "device": "1"}, sticky=sticky(device="c"))
+    assert experiment.draw(fallback).variation_key == "c"
+    assert fallback.sticky is not None
+    assert fallback.sticky.changed["id||1"]["assignments"] == {"e__0": "c"}
+
+
+def test_a_unit_of_a_barred_bucket_version_is_out() -> None:
+    definition = {"key": "e", "variations": [0, 1], "meta": [{"key": "a"}, {"key": "b"}], "bucketVersion": 1}
+    context = Context({"id": "1"}, sticky=sticky(id="b"))
+    assert Experiment({**definition, "minBucketVersion": 1}).draw(context).reason == "older_bucket_version"
+    assert Experiment(definition).draw(context).reason == "drawn"
