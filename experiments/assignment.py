@@ -12,7 +12,7 @@ from experiments.bucketing import BUCKETS, Bucketer, bucket_ranges, in_buckets
 from experiments.definition import WHOLE, Definition, Variant
 from experiments.lifecycle import State
 from experiments.moment import Micros, micros
-from experiments.resolution import Refusal, ServedOffer
+from experiments.resolution import Refusal, ServedOffer, is_dated
 from experiments.targeting import Condition, compile_condition
 
 Reason = Literal[
@@ -50,6 +50,8 @@ class Rule:
     starts_at: Micros | None
     ends_at: Micros | None
     winner: Variant | None = None
+    dated: bool = False
+    """Whether what its offers come to depends on the time."""
 
     def unit_id(self, unit: Unit) -> str | None:
         """The id that this experiment randomises: the visitor's, or the customer's."""
@@ -80,6 +82,7 @@ def compile_rule(
         starts_at=micros(schedule.start_at) if schedule.start_at else None,
         ends_at=micros(schedule.end_at) if schedule.end_at else None,
         winner=definition.variant(winner) if winner else None,
+        dated=any(is_dated(variant.offer) for variant in definition.variants),
     )
 
 

@@ -6,8 +6,9 @@ that is in the cart, out of stock, past its dates or under the margin floor.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from experiments.catalogue import Catalogue, Product
@@ -56,19 +57,26 @@ class Refusal:
     product_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServedOffer:
-    """An offer that holds: these products, at this price (minor units)."""
+    """An offer that holds: these products, at this price (minor units); `salt` (experiment, variant) is in its id."""
 
     offer: Offer
     products: tuple[Product, ...] = ()
     price: int = 0
     regular_price: int = 0
     base_product_id: str | None = None
-    offer_id: str = ""
     currency: str = ""
+    salt: str = ""
 
-    def to_json(self) -> dict[str, Any]:
+    @cached_property
+    def offer_id(self) -> str:
+        """The same for every visitor who is shown these products at this price by this variant."""
+        parts = (self.salt, *(p.product_id for p in self.products), str(self.price), self.currency)
+        return "of_" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
+
+    @cached_property
+    def json(self) -> dict[str, Any]:
         """As the contract writes it; money as decimal strings."""
         offer = self.offer
         if isinstance(offer, NoOffer):
@@ -121,7 +129,7 @@ class Resolver:
             found = self._cross_sell(offer, context)
         else:
             found = self._bundle(offer, context)
-        return found if isinstance(found, Refusal) else self._sealed(found, salt)
+        return found if isinstance(found, Refusal) else replace(found, salt=salt)
 
     def _upsell(self, offer: Upsell, context: Context) -> ServedOffer | Refusal:
         refusal = Refusal("no_candidate")
@@ -220,19 +228,10 @@ class Resolver:
                 return Refusal("below_margin")  # a cost that nobody knows cannot be shown to leave a margin
         return ServedOffer(offer, products, price, regular, base_id, currency=self._catalogue.currency)
 
-    @staticmethod
-    def _sealed(served: ServedOffer, salt: str) -> ServedOffer:
-        parts = (salt, *(p.product_id for p in served.products), str(served.price), served.currency)
-        offer_id = "of_" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
-        return ServedOffer(
-            served.offer,
-            served.products,
-            served.price,
-            served.regular_price,
-            served.base_product_id,
-            offer_id,
-            served.currency,
-        )
+
+def is_dated(offer: Offer) -> bool:
+    """Whether it depends on the time what the offer comes to."""
+    return not isinstance(offer, NoOffer) and (offer.valid_from is not None or offer.valid_until is not None)
 
 
 def discounted(regular: int, discount: Discount | None, currency: str) -> int:

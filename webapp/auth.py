@@ -37,10 +37,11 @@ def access(snapshots: Snapshots, headers: Headers, now: Micros) -> Access:
     key = _key(headers)
     if not key:
         raise Unauthorized("A key is needed: Authorization: Bearer KEY, or X-API-Key: KEY")
-    snapshot = snapshots.current(now)
-    if digest(key) not in snapshot.keys:
+    snapshot, sealed = snapshots.current(now), digest(key)
+    opened = snapshot.keys.get(sealed)
+    if opened is None:
         snapshot = snapshots.refresh(now)
-    opened = snapshot.keys.get(digest(key))
+        opened = snapshot.keys.get(sealed)
     if opened is None:
         raise Unauthorized("This key is not known here")
     storefront_id, kind = opened

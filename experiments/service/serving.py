@@ -3,7 +3,6 @@
 Deciding writes nothing; recording is another call.
 """
 
-from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -15,10 +14,14 @@ from experiments.identifiers import PlacementKey, ProductId, UnitId
 from experiments.moment import Micros
 from experiments.offers import NoOffer
 from experiments.resolution import Context, Refusal, ServedOffer
-from experiments.service.snapshot import StorefrontView
+from experiments.service.snapshot import Resolved, StorefrontView
 
 NOTHING = ServedOffer(NoOffer())
 """What is shown when nothing applies."""
+
+
+MOST_RESOLVED = 20_000
+"""Contexts remembered for each storefront: some ten megabytes."""
 
 
 class CartLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,16 +65,29 @@ def decide(view: StorefrontView, request: AssignmentRequest, now: Micros, inside
     if request.customer_id is not None:
         attributes["customer_id"] = request.customer_id
 
-    def eligible(rule: Rule) -> tuple[Sequence[ServedOffer], Mapping[str, Refusal]]:
+    def eligible(rule: Rule) -> Resolved:
         return resolve_variants(view, rule, context, now)
 
     return assign(rules, Unit(request.visitor_id, request.customer_id), attributes, now, eligible, inside)
 
 
-def resolve_variants(
-    view: StorefrontView, rule: Rule, context: Context, now: Micros
-) -> tuple[Sequence[ServedOffer], Mapping[str, Refusal]]:
-    """What each variant would show here; and for each variant with weight that could not be shown, why."""
+def resolve_variants(view: StorefrontView, rule: Rule, context: Context, now: Micros) -> Resolved:
+    """What each variant would show here; and for each variant with weight that could not be shown, why.
+
+    Pages are looked at again and again: what does not depend on the time is resolved once for each context.
+    """
+    key = (rule.experiment_id, context)
+    known = view.resolved.get(key)
+    if known is None:
+        known = _resolve(view, rule, context, now)
+        if not rule.dated:
+            if len(view.resolved) >= MOST_RESOLVED:
+                view.resolved.clear()
+            view.resolved[key] = known
+    return known
+
+
+def _resolve(view: StorefrontView, rule: Rule, context: Context, now: Micros) -> Resolved:
     offers: list[ServedOffer] = []
     refusals: dict[str, Refusal] = {}
     for variant in rule.definition.variants:
@@ -96,7 +112,7 @@ def answer(request: AssignmentRequest, assignment: Assignment) -> dict[str, Any]
         "variant": assignment.variant.key if assignment.variant else None,
         "in_experiment": assignment.in_experiment,
         "reason": assignment.reason,
-        "offer": (assignment.offer or NOTHING).to_json(),
+        "offer": (assignment.offer or NOTHING).json,
     }
     if assignment.refusals:
         shown["refusals"] = [

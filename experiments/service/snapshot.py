@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 from sqlalchemy import Connection, Engine
@@ -15,12 +15,15 @@ from experiments.identifiers import StorefrontId
 from experiments.lifecycle import SERVING
 from experiments.moment import SECOND, Micros
 from experiments.recommend import History
-from experiments.resolution import Resolver
+from experiments.resolution import Context, Refusal, Resolver, ServedOffer
 from experiments.storage.database import reading
 from experiments.storage.keys import KeyKind, live_keys
 from experiments.storage.products import read_products
 from experiments.storage.registry import Experiment, experiments
 from experiments.storage.storefronts import Placement, Storefront, all_storefronts, current_revision, placements
+
+Resolved = tuple[Sequence[ServedOffer], Mapping[str, Refusal]]
+"""What each variant of an experiment would show, and for those that could not be shown, why."""
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,8 @@ class StorefrontView:
     placements: Mapping[str, Placement]
     rules: Mapping[str, tuple[Rule, ...]]
     experiments: Mapping[str, Experiment]
+    resolved: dict[tuple[int, Context], Resolved] = field(default_factory=dict)
+    """What was resolved before, by experiment and context; it goes with this view, so nothing in it is ever stale."""
 
 
 @dataclass(frozen=True, slots=True)

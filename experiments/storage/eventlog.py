@@ -5,6 +5,7 @@ A repeat changes nothing and is counted as a duplicate; uniqueness is the databa
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, insert, select, update
@@ -75,7 +76,7 @@ def _insert_exposures(
         }
         for unit, row in sorted(wanted.items())  # one order in every process: rows locked crosswise would deadlock
     ]  # fmt: skip
-    return {(r[0], r[1]) for r in _insert_new(conn, exposure, values, (exposure.c.experiment_id, exposure.c.unit_id))}
+    return {(r[0], r[1]) for r in _insert_new(conn, exposure, values, "experiment_id", "unit_id")}
 
 
 def _held_variants(conn: Connection, units: Sequence[_Unit]) -> dict[_Unit, str]:
@@ -102,8 +103,8 @@ def _insert_crossovers(conn: Connection, rows: Iterable[ExposureRow]) -> set[tup
         {"experiment_id": key[0], "unit_id": key[1], "variant": key[2], "at": row.at}
         for key, row in sorted(wanted.items())
     ]
-    columns = (crossover.c.experiment_id, crossover.c.unit_id, crossover.c.variant)
-    return {(r[0], r[1], r[2]) for r in _insert_new(conn, crossover, values, columns)}
+    new = _insert_new(conn, crossover, values, "experiment_id", "unit_id", "variant")
+    return {(r[0], r[1], r[2]) for r in new}
 
 
 def append_conversions(
@@ -118,7 +119,7 @@ def append_conversions(
         _conversion_values(storefront_id, row, orders.get(row.order_id or ""), received_at)
         for _, row in sorted(wanted.items())
     ]
-    new = {r[0] for r in _insert_new(conn, conversion, values, (conversion.c.event_key,))}
+    new = {r[0] for r in _insert_new(conn, conversion, values, "event_key")}
     _finish_orders(conn, storefront_id, [wanted[key] for key in sorted(new) if wanted[key].type == "order"])
     outcomes: list[Outcome] = []
     for row in rows:
@@ -218,13 +219,18 @@ def append_link(
 ) -> Outcome:
     """Tie a visitor to a customer, once."""
     values = [{"storefront_id": storefront_id, "visitor_id": visitor_id, "customer_id": customer_id, "at": at}]
-    return "accepted" if _insert_new(conn, link, values, (link.c.visitor_id,)) else "duplicate"
+    return "accepted" if _insert_new(conn, link, values, "visitor_id") else "duplicate"
 
 
-def _insert_new(conn: Connection, table: Table, values: list[dict[str, Any]], returning: Sequence[Any]) -> list[Any]:
-    """Insert what is not there yet; gives the given columns of the rows that were."""
+def _insert_new(conn: Connection, table: Table, values: list[dict[str, Any]], *returning: str) -> list[Any]:
+    """Insert what is not there yet; gives the named columns of the rows that were."""
     if not values:
         return []
-    dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing().returning(*returning)
-    return list(conn.execute(statement, values).all())
+    return list(conn.execute(_insert_if_new(conn.dialect.name, table, returning), values).all())
+
+
+@cache
+def _insert_if_new(dialect: str, table: Table, returning: tuple[str, ...]) -> Any:
+    """The statement, made once: making it costs as much as running it."""
+    insert_into = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert_into(table).on_conflict_do_nothing().returning(*(table.c[name] for name in returning))
