@@ -64,8 +64,15 @@ def win_and_loss(
 ) -> tuple[float, float]:
     """Chance to win and expected loss of the treatment, uniform priors; without the interval, which takes longest."""
     prior = BetaPrior()
-    wins, lost, _ = _chances(_Beta.after(x_c, n_c, prior), _Beta.after(x_t, n_t, prior), direction)
-    return wins, lost
+    better, worse = _Beta.after(x_t, n_t, prior), _Beta.after(x_c, n_c, prior)
+    if direction == "decrease":
+        better, worse = worse, better
+    # only what is asked for, and of the two chances the small one, which is the accurate one
+    if better.mean < worse.mean:
+        wins = _integral(lambda y: better.log_density(y) + worse.log_below(y), better, worse) / better.mass
+    else:
+        wins = 1 - _integral(lambda y: worse.log_density(y) + better.log_below(y), better, worse) / worse.mass
+    return wins, _integral(lambda y: better.log_below(y) + worse.log_above(y) + _log_slope(y), better, worse)
 
 
 def _chances(control: "_Beta", treatment: "_Beta", direction: Direction) -> tuple[float, float, float]:
@@ -120,8 +127,7 @@ class _Beta:
     def log_density(self, y: Array) -> Array:
         """Relative to the mode, so that a billion units lose no digits: a log(x / m) + b log((1 - x) / (1 - m))."""
         step = y - self.mode
-        # log(x / m) = -log1p((1 - m)(e^-s - 1)), log((1 - x) / (1 - m)) = -log1p(m (e^s - 1)), s = y - mode
-        return -self.a * np.log1p((1 - self.mean) * np.expm1(-step)) - self.b * np.log1p(self.mean * np.expm1(step))
+        return -self.a * _log_shrunk(self.mean, -step) - self.b * _log_shrunk(1 - self.mean, step)
 
     def log_below(self, y: Array) -> Array:
         return _log(betainc(self.a, self.b, expit(y)))
@@ -168,6 +174,12 @@ def _quantile(share: float, control: _Beta, treatment: _Beta) -> float:
         return _integral(log_joint, control, control, kink) / mass - share
 
     return float(brentq(short, -1.0, 1.0, xtol=1e-15, rtol=1e-10))
+
+
+def _log_shrunk(kept: float, step: Array) -> Array:
+    """log(kept + (1 - kept) e^step): near 0 without losing digits, far out without overflow."""
+    near = np.log1p((1 - kept) * np.expm1(np.clip(step, -1, 1)))
+    return np.where(np.abs(step) < 1, near, np.logaddexp(np.log(kept), np.log1p(-kept) + step))
 
 
 def _log_slope(y: Array) -> Array:

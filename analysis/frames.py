@@ -55,7 +55,7 @@ def read_table(path: str | Path, text: Iterable[str] = (), only: Iterable[str] |
     kind = path.with_suffix("").suffix.lower() if packed else path.suffix.lower()
     try:
         if kind == ".parquet":
-            return _read_parquet(path, only)
+            return _read_parquet(path, set(text), only)
         with _open(path) as stream:
             if kind in {".ndjson", ".jsonl"}:
                 return json.read_json(stream)
@@ -76,10 +76,8 @@ def _read_csv(stream: IO[bytes], path: Path, delimiter: str, text: set[str], onl
     wanted = None if only is None else [c for c in header if c in set(only)]
     if wanted is not None:
         _refuse_missing(set(only or ()), header)
-    convert = csv.ConvertOptions(
-        column_types=dict.fromkeys(text & set(header), pa.string()), include_columns=wanted or None,
-        strings_can_be_null=False,
-    )  # fmt: skip
+    words = dict.fromkeys(text & set(header), pa.dictionary(pa.int32(), pa.string()))
+    convert = csv.ConvertOptions(column_types=words, include_columns=wanted or None, strings_can_be_null=False)
     return csv.read_csv(stream, csv.ReadOptions(), csv.ParseOptions(delimiter=delimiter), convert)
 
 
@@ -91,12 +89,14 @@ def _header(path: Path, delimiter: str) -> list[str]:
     return next(plain.reader([first], delimiter=delimiter), [])
 
 
-def _read_parquet(path: Path, only: Iterable[str] | None) -> pa.Table:
+def _read_parquet(path: Path, text: set[str], only: Iterable[str] | None) -> pa.Table:
     names = parquet.read_schema(path).names
     if only is not None:
         _refuse_missing(set(only), names)
     # without rows a column list of none would forget their number
-    return parquet.read_table(path, columns=[c for c in names if c in set(only)] if only else None)
+    return parquet.read_table(
+        path, columns=[c for c in names if c in set(only)] if only else None, read_dictionary=sorted(text & set(names))
+    )
 
 
 def as_table(frame: Any) -> pa.Table:
@@ -137,12 +137,14 @@ def numbers(table: pa.Table, name: str) -> Numbers:
 
 def labels(table: pa.Table, name: str) -> Labels:
     """A column of the table as words, in order of first appearance; blank is -1."""
-    column = pc.cast(_column(table, name), pa.string())
-    encoded = (
-        column.combine_chunks().dictionary_encode() if len(column) else pa.array([], pa.string()).dictionary_encode()
-    )
+    column = _column(table, name)
+    if not pa.types.is_dictionary(column.type):
+        column = pc.cast(column, pa.string()).dictionary_encode()
+    elif not pa.types.is_string(column.type.value_type):
+        column = pc.cast(column, pa.dictionary(pa.int32(), pa.string()))
+    encoded = column.unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
+        encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
     codes = pc.fill_null(encoded.indices, -1).to_numpy().astype(np.int64)
     words = encoded.dictionary.to_pylist()
     if "" in words:

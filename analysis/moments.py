@@ -47,21 +47,8 @@ class Moments:
             places.append((scales or {}).get(name, 0) + (0 if fixed is None else fixed[1]))
             pivot.append(shift)
             shifted.append(array - shift if fixed is None else fixed[0])
-        with np.errstate(over="ignore", invalid="ignore"):
-            return cls._of_shifted(names, n, shifted, tuple(places), tuple(pivot))
-
-    @classmethod
-    def _of_shifted(
-        cls, names: tuple[str, ...], n: int, shifted: Sequence[Array], scales: tuple[int, ...], pivot: tuple[float, ...]
-    ) -> "Moments":
         sums = np.array([exact.total(a) for a in shifted], dtype=object)
-        gram = np.empty((len(names), len(names)), dtype=object)
-        for i, a in enumerate(shifted):
-            for j in range(i, len(names)):
-                gram[i, j] = gram[j, i] = exact.dot(a, shifted[j])
-                if isinstance(gram[i, j], float) and not np.isfinite(gram[i, j]):
-                    raise Invalid.at(names[i], "holds values whose squares are too large to add up")
-        return cls(names, n, sums, gram, scales, pivot)
+        return cls(names, n, sums, exact.gram(names, shifted), tuple(places), tuple(pivot))
 
     @classmethod
     def from_aggregates(

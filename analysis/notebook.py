@@ -7,10 +7,10 @@ from typing import Any
 from analysis.analysis_plan import AnalysisPlan
 from analysis.frames import as_table, read_table
 from analysis.moments import Moments
+from analysis.populations import sample_table
 from analysis.reading import analyze_sample
 from analysis.report import Report
 from analysis.sample import Sample
-from analysis.units import sample_table
 from experiments.errors import Invalid
 from experiments.metrics import Metric
 

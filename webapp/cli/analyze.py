@@ -60,8 +60,8 @@ def analyze(
     """Analyse a test from its FILE: CSV or NDJSON (plain, .gz, .xz) or Parquet, one row a unit."""
     from analysis import read_table
     from analysis.analysis_plan import AnalysisPlan
+    from analysis.populations import sample_table
     from analysis.reading import analyze_sample
-    from analysis.units import sample_table
 
     metrics = tuple(_metric(spec, covariates, _share(cap), decrease) for spec in specs)
     margins = {name: _margin(text) for name, text in (_named("guardrail", g) for g in guardrails)}

@@ -1,0 +1,187 @@
+"""From rows to a Sample: for each metric the Moments of its units by variant, caps, tails, quantiles and segments."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.analysis_plan import AnalysisPlan
+from analysis.frames import Labels, Numbers, labels
+from analysis.moments import Moments
+from analysis.quantiles import summarise
+from analysis.sample import Cap, Population, QuantileSummary, Sample
+from analysis.tails import Arm
+from analysis.units import Mask, Rows, in_order, known_rows, of_first_row, read_rows, summed, units_with_rows
+from experiments.errors import Invalid
+from experiments.metrics import COUNT, Metric
+
+MOST_LEVELS = 50
+Array = NDArray[Any]
+Caps = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """Units in order of their variant: `order` lists them, variant i holds those from bounds[i] to bounds[i + 1]."""
+
+    names: tuple[str, ...]
+    order: NDArray[np.int64]
+    bounds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, rows: Rows, units: Mask | None = None) -> "Cut":
+        """All units, or those of a mask."""
+        variant = rows.variant if units is None else rows.variant[units]
+        # a short integer sorts by radix, in one pass
+        order = np.argsort(variant.astype(np.int16), kind="stable")
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(variant, minlength=len(rows.names)))])
+        return cls(rows.names, order if units is None else np.flatnonzero(units)[order], tuple(map(int, bounds)))
+
+    def split(self, ordered: Array) -> dict[str, Array]:
+        """Each variant's part of an array that is in this order."""
+        return {name: ordered[a:b] for name, a, b in zip(self.names, self.bounds, self.bounds[1:], strict=False)}
+
+    @property
+    def units(self) -> dict[str, int]:
+        """Units by variant."""
+        return {name: b - a for name, a, b in zip(self.names, self.bounds, self.bounds[1:], strict=False)}
+
+
+def sample_table(
+    table: pa.Table, plan: AnalysisPlan, variant: str, unit: str | None = None, segments: Sequence[str] = ()
+) -> tuple[Sample, AnalysisPlan]:
+    """The Sample of a table with one row a unit, or several with `unit`; the plan comes back with what was learned.
+
+    Raises Invalid.
+    """
+    rows, plan, found = read_rows(table, plan, variant, unit)
+    caps = {m.key: _cap(m, rows) for m in plan.metrics if m.cap is not None}
+    levels = {s: _levels(s, in_order(labels(table, s)), rows) for s in segments}
+    cells = {
+        segment: {word: _sample(plan, rows, caps, at) for word, at in cut.items()} for segment, cut in levels.items()
+    }
+    return replace(_sample(plan, rows, caps, None), checks=tuple(found), segments=cells), plan
+
+
+def _levels(segment: str, words: Labels, rows: Rows) -> dict[str, Mask]:
+    if len(words.words) > MOST_LEVELS:
+        raise Invalid.at(segment, f"{len(words.words)} levels are too many to compare, the most are {MOST_LEVELS}")
+    code = (words.codes if rows.kept is None else words.codes[rows.kept])[rows.first]
+    levels = {word: code == i for i, word in enumerate(words.words)}
+    return levels | ({"(blank)": code < 0} if (code < 0).any() else {})
+
+
+def _sample(plan: AnalysisPlan, rows: Rows, caps: Caps, units: Mask | None) -> Sample:
+    """The Sample of some units: metrics that lack the same rows share one set of Moments."""
+    cut = Cut.of(rows, units)
+    shared: dict[tuple[str, ...], list[Metric]] = {}
+    for metric in plan.metrics:
+        if metric.type != "quantile":
+            holes = tuple(sorted(c for c in metric.columns if c != COUNT and rows.columns[c].known is not None))
+            shared.setdefault(holes, []).append(metric)
+    populations: dict[str, Population] = {}
+    for metrics in shared.values():
+        populations |= _populations(metrics, rows, caps, units, cut)
+    quantiles = {m.key: _quantiles(m, rows, units) for m in plan.metrics if m.type == "quantile"}
+    return Sample(cut.units, populations, quantiles)
+
+
+def _populations(
+    metrics: Sequence[Metric], rows: Rows, caps: Caps, units: Mask | None, whole: Cut
+) -> dict[str, Population]:
+    known = known_rows(metrics[0], rows)
+    cut = whole
+    if known is not None:
+        there = units_with_rows(rows, known)
+        cut = Cut.of(rows, there if units is None else units & there)
+    columns = {c: summed(c, rows, known) for m in metrics for c in m.columns}
+    columns |= {c: of_first_row(c, rows) for m in metrics for c in m.covariates}
+    ordered = {name: Numbers(c.values[cut.order], c.scale, None) for name, c in columns.items()}
+    plain = _moments(ordered, cut)
+    out = {}
+    for m in metrics:
+        cap = caps.get(m.key)
+        if cap is None:
+            out[m.key] = Population(plain, arms=_arms(m, ordered, cut), buyers=_buyers(m, ordered, cut))
+            continue
+        values = ordered[m.numerator].floats
+        touched = {name: int((part > cap).sum()) for name, part in cut.split(values).items()}
+        own = {c: ordered[c] for c in (*m.columns, *m.covariates)}
+        own[m.numerator] = Numbers(np.minimum(values, cap), 0, None)
+        found = Cap(m.cap or 0.0, cap, touched)
+        out[m.key] = Population(_moments(own, cut), found, plain, _arms(m, own, cut), _buyers(m, own, cut))
+    return out
+
+
+def _moments(columns: Mapping[str, Numbers], cut: Cut) -> dict[str, Moments]:
+    scales = {name: c.scale for name, c in columns.items()}
+    parts = {name: cut.split(c.values) for name, c in columns.items()}
+    return {v: Moments.from_rows({name: part[v] for name, part in parts.items()}, scales=scales) for v in cut.names}
+
+
+def _arms(metric: Metric, columns: Mapping[str, Numbers], cut: Cut) -> dict[str, Arm]:
+    """Third moments and extremes by variant, of the mean, or of the ratio linearised about its pooled value.
+
+    Most units did nothing: only the others are touched, and the zeros are counted in.
+    """
+    if metric.type == "proportion":
+        return {}
+    raw = [columns[c].values for c in metric.columns]
+    did = np.flatnonzero(raw[0] if len(raw) == 1 else (raw[0] != 0) | (raw[1] != 0))
+    values, *over = [Numbers(columns[c].values[did], columns[c].scale, None).floats for c in metric.columns]
+    if over:
+        if over[0].sum() == 0:
+            return {}
+        values = (values - values.sum() / over[0].sum() * over[0]) / (over[0].sum() / cut.bounds[-1])
+    ends = np.searchsorted(did, cut.bounds)
+    out = {}
+    for i, (name, units) in enumerate(cut.units.items()):
+        if not units:
+            continue
+        part = values[ends[i] : ends[i + 1]]
+        idle, mean = units - len(part), float(part.sum()) / units
+        with np.errstate(over="ignore", invalid="ignore"):
+            centred = part - mean
+            third = (float((centred * centred) @ centred) - idle * mean**3) / units
+        if not np.isfinite(third):
+            return {}
+        zero = [0.0] if idle else []
+        extremes = [*zero, *((float(part.min()), float(part.max())) if len(part) else ())]
+        out[name] = Arm(units, mean, third, min(extremes), max(extremes))
+    return out
+
+
+def _buyers(metric: Metric, columns: Mapping[str, Numbers], cut: Cut) -> dict[str, NDArray[np.float64]]:
+    """The numerators of the units that have a denominator, by variant."""
+    if metric.denominator is None:
+        return {}
+    bought = np.flatnonzero(columns[metric.denominator].values > 0)
+    values = Numbers(columns[metric.numerator].values[bought], columns[metric.numerator].scale, None).floats
+    ends = np.searchsorted(bought, cut.bounds)
+    return {name: values[ends[i] : ends[i + 1]] for i, name in enumerate(cut.names)}
+
+
+def _cap(metric: Metric, rows: Rows) -> float | None:
+    """The cap: a quantile of the pooled buyers' values, the same for every variant (Wang & Burke 2019)."""
+    known = known_rows(metric, rows)
+    values = summed(metric.numerator, rows, known).floats
+    bought = values[values > 0]
+    return None if metric.cap is None or not len(bought) else float(np.quantile(bought, metric.cap))
+
+
+def _quantiles(metric: Metric, rows: Rows, units: Mask | None) -> dict[str, QuantileSummary]:
+    """Of the rows themselves, with units as clusters where a unit has several."""
+    known = known_rows(metric, rows)
+    values = rows.columns[metric.numerator].floats
+    unit = np.arange(len(values)) if rows.unit is None else rows.unit
+    keep = np.ones(len(values), dtype=bool) if units is None else units[unit]
+    keep = keep if known is None else keep & known
+    variant = rows.variant[unit]
+    out = {}
+    for code, name in enumerate(rows.names):
+        at = keep & (variant == code)
+        out[name] = summarise(values[at], metric.quantile or 0.5, None if rows.unit is None else unit[at])
+    return out
