@@ -1,6 +1,6 @@
 """The web service, its pages and the command line."""
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from experiments.storage.database import check_schema
 from webapp.api import health, management, routes
@@ -8,12 +8,11 @@ from webapp.config import Settings, load
 from webapp.errors import PROBLEM_JSON, encode, problem_of
 from webapp.lab import Lab
 
-PAGES = ("/s/", "/login", "/logout", "/link/", "/static/")
-"""Where people look: an error there is a page; everywhere else it is JSON."""
-
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The application on an installation's database; OldSchema where that is not up to date."""
+    from webapp.ui import site  # the pages bring SciPy along, which most commands do not need
+
     lab = Lab(settings or load())
     check_schema(lab.engine)
     app = Flask("webapp")
@@ -28,10 +27,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(routes.blueprint)
     app.register_blueprint(management.blueprint)
     app.register_blueprint(health.blueprint)
+    site.install(app)
     app.register_error_handler(Exception, _failed)
     return app
 
 
 def _failed(error: Exception) -> Response:
+    from webapp.ui import site
+
+    if site.is_page(request.path):
+        return site.error_page(error)
     status, headers, shape = problem_of(error)
     return Response(encode(shape), status, {"Content-Type": PROBLEM_JSON} | headers)

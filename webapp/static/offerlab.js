@@ -1,0 +1,108 @@
+// What the pages do more smoothly with a script; everything works without it.
+// The server keeps all the rules: a step on the define page is the same POST, of which only the changed parts are shown.
+
+"use strict";
+
+const ask = async (form, step) => {
+  const fields = new URLSearchParams(new FormData(form));
+  fields.set("do", step);
+  const answer = await fetch(form.action, { method: "POST", body: fields });
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+};
+
+const swap = (fresh, id) => {
+  const [old, next] = [document.getElementById(id), fresh.getElementById(id)];
+  if (old && next) old.replaceWith(next);
+  return Boolean(next);
+};
+
+// Of several answers under way only the last one counts.
+let asked = 0;
+
+const takeStep = async (form, button) => {
+  const [part, focus] = [button.dataset.swap, button.dataset.focus];
+  const mine = ++asked;
+  const holder = document.getElementById(part);
+  holder.inert = true; // what would be typed meanwhile would be lost with the part that is replaced
+  holder.classList.add("busy");
+  const opened = [...form.querySelectorAll("details[open]")].map((d) => d.id);
+  try {
+    const fresh = await ask(form, button.value);
+    if (mine !== asked) return;
+    if (!swap(fresh, part)) throw new Error("this is not the define page");
+    swap(fresh, "aside");
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+    const targets = form.querySelectorAll(focus);
+    targets[targets.length - 1]?.focus();
+  } catch {
+    holder.inert = false;
+    holder.classList.remove("busy");
+    document.getElementById("trouble").hidden = false;
+  }
+};
+
+const define = document.getElementById("define");
+if (define) {
+  define.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-swap]");
+    if (!button) return;
+    event.preventDefault();
+    takeStep(define, button);
+  });
+
+  let waiting = 0;
+  const preview = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(async () => {
+      const mine = ++asked;
+      try {
+        const fresh = await ask(define, "preview");
+        if (mine === asked) swap(fresh, "aside");
+      } catch { /* the preview stays as it was */ }
+    }, 500);
+  };
+  define.addEventListener("change", preview);
+  define.addEventListener("input", (event) => {
+    if (event.target.matches("[list=products]")) suggest(event.target);
+    dirty = true;
+    preview();
+  });
+
+  let dirty = false;
+  define.addEventListener("submit", () => { dirty = false; });
+  addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
+
+  // A large catalogue is searched; a small one is on the page already.
+  const products = document.getElementById("products");
+  let looking = 0;
+  const suggest = (input) => {
+    if (!products?.dataset.search || input.value.length < 2) return;
+    clearTimeout(looking);
+    looking = setTimeout(async () => {
+      const answer = await fetch(`${products.dataset.search}?q=${encodeURIComponent(input.value)}`);
+      if (answer.ok) products.innerHTML = await answer.text();
+    }, 200);
+  };
+}
+
+// The effects in the list come one after the other, so that the list itself is there at once.
+(async () => {
+  for (const cell of document.querySelectorAll("[data-fetch]")) {
+    try {
+      const answer = await fetch(cell.dataset.fetch);
+      if (answer.ok && !answer.redirected) cell.innerHTML = await answer.text();
+    } catch { /* the link to the report stays */ }
+  }
+})();
+
+// Menus close by Escape and by a click elsewhere.
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll(".menu[open]")) {
+    menu.removeAttribute("open");
+    menu.querySelector("summary").focus();
+  }
+});
+addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) menu.removeAttribute("open");
+});

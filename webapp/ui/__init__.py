@@ -1,0 +1,1 @@
+"""The web UI: pages under /s/<storefront>/, and signing in."""

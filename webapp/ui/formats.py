@@ -1,0 +1,120 @@
+"""Numbers, money and times as people read them. A dash stands for what is not known."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from experiments.metrics import BUILT_IN, MONEY_COLUMNS
+from experiments.moment import Micros, iso, moment
+from experiments.money import exponent, to_decimal
+
+Kind = Literal["money", "share", "number"]
+
+DASH = "–"
+_SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹"}
+_SHARES = frozenset({"refunds", "accepted", "dismissed"})
+
+
+def kind_of(metric: str, metric_type: str) -> Kind:
+    """Whether a metric's values are money, a share or a plain number."""
+    known = BUILT_IN.get(metric)
+    if known is not None and known.numerator in MONEY_COLUMNS:
+        return "money"
+    return "share" if metric_type == "proportion" or (known is not None and known.numerator in _SHARES) else "number"
+
+
+def money(minor: int, currency: str) -> str:
+    """Minor units with the currency's sign: 1999 EUR is €19.99."""
+    sign = "−" if minor < 0 else ""
+    whole, point, decimals = to_decimal(abs(minor), currency).partition(".")
+    return f"{sign}{_symbol(currency)}{int(whole):,}{point}{decimals}"
+
+
+def major(amount: float, currency: str) -> str:
+    """Major units, as reports give them; a decimal more than the currency has for small amounts."""
+    places = exponent(currency) + (1 if abs(amount) < 1 else 0)
+    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{abs(amount):,.{places}f}"
+
+
+def value(amount: float | None, kind: Kind, currency: str) -> str:
+    """A metric's value."""
+    if amount is None:
+        return DASH
+    if kind == "money":
+        return major(amount, currency)
+    return f"{amount * 100:.2f}%" if kind == "share" else f"{amount:,.4g}"
+
+
+def difference(amount: float | None, kind: Kind, currency: str) -> str:
+    """A difference with its sign; of shares in percentage points."""
+    if amount is None:
+        return DASH
+    sign = "+" if amount > 0 else "−" if amount < 0 else "±"
+    if kind == "money":
+        return sign + major(abs(amount), currency)
+    return f"{sign}{abs(amount) * 100:.2f} pp" if kind == "share" else f"{sign}{abs(amount):,.4g}"
+
+
+def lift(share: float | None) -> str:
+    """A relative effect in percent, with its sign."""
+    if share is None:
+        return DASH
+    size = abs(share) * 100
+    sign = "+" if share > 0 else "−" if share < 0 else "±"
+    return f"{sign}{size:,.0f}%" if size >= 100 else f"{sign}{size:.1f}%"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value with as many digits as one reads."""
+    if p is None:
+        return DASH
+    return "<0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
+
+
+def percent(hundredths: int) -> str:
+    """Hundredths of a percent: 2550 is 25.5%."""
+    return f"{hundredths / 100:.2f}".rstrip("0").rstrip(".") + "%"
+
+
+def share(part: float | None) -> str:
+    """A share of one as a percent."""
+    return DASH if part is None else f"{part * 100:.1f}%"
+
+
+def count(number: int) -> str:
+    """A count with its thousands."""
+    return f"{number:,}"
+
+
+def when(at: Micros | datetime | str | None, zone: ZoneInfo) -> str:
+    """A time on the storefront's clock, marked up for machines too."""
+    if at is None:
+        return DASH
+    known = datetime.fromisoformat(at) if isinstance(at, str) else at if isinstance(at, datetime) else moment(at)
+    local = known.astimezone(zone)
+    stamp = iso(at) if isinstance(at, int) else local.isoformat()
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        stamp, f"{local:%Y-%m-%d %H:%M:%S %Z}", f"{local.day} {local:%b %Y, %H:%M}"
+    )
+
+
+def day(at: Micros | None, zone: ZoneInfo) -> str:
+    """The date on the storefront's clock."""
+    if at is None:
+        return DASH
+    local: date = moment(at).astimezone(zone).date()
+    return f"{local.day} {local:%b %Y}"
+
+
+def _symbol(currency: str) -> str:
+    return _SYMBOLS.get(currency, f"{currency} ")
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "money": money, "value": value, "difference": difference, "lift": lift, "p_value": p_value, "percent": percent,
+    "share": share, "count_of": count, "when": when, "day": day, "kind_of": kind_of,
+}  # fmt: skip
+"""Under these names templates use them."""

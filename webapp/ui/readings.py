@@ -1,0 +1,194 @@
+"""A report's numbers arranged for its page: texts and words, nothing computed anew."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from analysis.decision import Finding, Movement
+from analysis.report import Comparison, Effect, MetricResult, Report, VariantResult
+from webapp.ui import formats
+from webapp.ui.formats import DASH, Kind
+
+HEADLINE = ("conversion", "aov", "revenue_per_visitor", "contribution_per_visitor", "orders_per_visitor")
+"""In this order, where the report has them."""
+SECTIONS = (
+    ("primary", "Primary metric", "What decides."),
+    ("guardrail", "Guardrails", "What must not suffer."),
+    ("secondary", "Secondary metrics", "What explains. Exploratory: they decide nothing alone."),
+    ("", "Also measured", "For the whole picture; not part of the plan."),
+)
+
+MOVEMENTS: dict[Movement, tuple[str, str]] = {
+    "better": ("Better", "success"),
+    "worse": ("Worse", "danger"),
+    "flat": ("No change shown", "secondary"),
+    "unknown": ("Not estimable", "secondary"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One variant on one metric, as texts."""
+
+    variant: str
+    units: str
+    value: str
+    parts: str
+    control: bool = False
+    difference: str = ""
+    lift: str = ""
+    always: str = ""
+    p: str = ""
+    chance: str = ""
+    word: str = ""
+    tone: str = "secondary"
+    guard: str = ""
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One metric: its picture and its table."""
+
+    metric: str
+    kind: Kind
+    direction: str
+    picture: str
+    rows: tuple[Row, ...]
+    cap: str
+
+    @property
+    def has_always(self) -> bool:
+        """Whether there are always-valid intervals to show."""
+        return any(row.always for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The metrics of one role."""
+
+    title: str
+    said: str
+    panels: tuple[Panel, ...]
+
+
+def sections(report: Report, findings: Sequence[Finding], currency: str) -> list[Section]:
+    """The metrics by role, those that decide first; roles without a metric are left out."""
+    said = {(f.metric, f.variant): f for f in findings}
+    found = []
+    for role, title, explained in SECTIONS:
+        panels = tuple(_panel(r, report, said, currency) for r in report.metrics if (r.role or "") == role)
+        if panels:
+            found.append(Section(title, explained, panels))
+    return found
+
+
+def headline(report: Report, currency: str) -> tuple[list[MetricResult], list[tuple[str, int, str, list[str]]]]:
+    """The metrics that everybody asks for first, and each variant's values; control first."""
+    known = {r.metric: r for r in report.metrics}
+    metrics = [known[key] for key in HEADLINE if key in known]
+    rows = []
+    for variant, units, weight in report.variants:
+        values = [_value(_held(r, variant), r, currency) for r in metrics]
+        rows.append((variant, units, formats.share(weight), values))
+    return metrics, rows
+
+
+def primary_effects(report: Report) -> list[tuple[str, str]]:
+    """Each variant's lift on the primary metric with its interval, for a list."""
+    return [
+        (c.variant, _within(c.lift, formats.lift) if c.estimable else DASH)
+        for r in report.metrics
+        if r.role == "primary"
+        for c in r.comparisons
+    ]
+
+
+def table(report: Report) -> list[list[object]]:
+    """Every number of the report at full precision, a line for each metric and variant, under its names."""
+    names = (
+        "metric role variant units value standard_error numerator denominator difference difference_low "
+        "difference_high lift lift_low lift_high p_value p_value_adjusted chance_to_win always_low always_high reason"
+    )
+    lines: list[list[object]] = [[*names.split()]]
+    for r in report.metrics:
+        compared = {c.variant: c for c in r.comparisons}
+        for v in r.variants:
+            c = compared.get(v.variant, Comparison(v.variant, report.control))
+            always = (c.sequential.low, c.sequential.high) if c.sequential else (None, None)
+            lines.append([
+                r.metric, r.role, v.variant, v.units, v.value, v.standard_error, v.numerator, v.denominator,
+                c.difference.estimate, c.difference.low, c.difference.high, c.lift.estimate, c.lift.low, c.lift.high,
+                c.p_value, c.p_value_adjusted, c.chance_to_win, *always, c.reason,
+            ])  # fmt: skip
+    return lines
+
+
+def _panel(r: MetricResult, report: Report, said: dict[tuple[str, str], Finding], currency: str) -> Panel:
+    from analysis.charts import effects_svg  # Altair takes a second to import: not before a report is read
+
+    kind = formats.kind_of(r.metric, r.type)
+    compared = {c.variant: c for c in r.comparisons}
+    rows = []
+    for v in r.variants:
+        base = (v.variant, formats.count(v.units), _value(v, r, currency), _parts(v, r, currency))
+        c = compared.get(v.variant)
+        rows.append(
+            Row(*base, control=v.variant == report.control)
+            if c is None
+            else _row(base, c, kind, currency, said.get((r.metric, v.variant)))
+        )
+    cap = ""
+    if r.cap:
+        cap = f"Values above {formats.value(r.cap['value'], kind, currency)} count as that."
+    return Panel(r.metric, kind, r.direction, effects_svg(r, currency), tuple(rows), cap)
+
+
+def _row(base: tuple[str, str, str, str], c: Comparison, kind: Kind, currency: str, said: Finding | None) -> Row:
+    word, tone = MOVEMENTS[said.movement if said else "unknown"]
+    if not c.estimable:
+        return Row(*base, word=word, tone=tone, reason=c.reason or "no reason was given", notes=c.notes)
+
+    def money(amount: float | None) -> str:
+        return formats.difference(amount, kind, currency)
+
+    guard = ""
+    if c.non_inferiority:
+        guard = f"{'within' if c.non_inferiority.holds else 'not yet shown within'} {c.non_inferiority.margin * 100:g}%"
+    always = ""
+    if c.sequential and (c.sequential.low is not None or c.sequential.high is not None):
+        always = f"{money(c.sequential.low)} to {money(c.sequential.high)}"
+    p = formats.p_value(c.p_value)
+    if c.p_value_adjusted is not None and c.p_value_adjusted != c.p_value:
+        p += f" ({formats.p_value(c.p_value_adjusted)} corrected)"
+    return Row(
+        *base, difference=_within(c.difference, money), lift=_within(c.lift, formats.lift), always=always, p=p,
+        chance=formats.share(c.chance_to_win), word=word, tone=tone, guard=guard, notes=c.notes,
+    )  # fmt: skip
+
+
+def _within(effect: Effect, show: Callable[[float | None], str]) -> str:
+    if effect.estimate is None:
+        return f"{DASH} ({effect.reason})" if effect.reason else DASH
+    if effect.low is None and effect.high is None:
+        return f"{show(effect.estimate)} ({effect.reason or 'no interval'})"
+    low = "no lower bound" if effect.low is None else show(effect.low)
+    high = "no upper bound" if effect.high is None else show(effect.high)
+    return f"{show(effect.estimate)} ({low} to {high})"
+
+
+def _held(r: MetricResult, variant: str) -> VariantResult | None:
+    return next((v for v in r.variants if v.variant == variant), None)
+
+
+def _value(v: VariantResult | None, r: MetricResult, currency: str) -> str:
+    return DASH if v is None else formats.value(v.value, formats.kind_of(r.metric, r.type), currency)
+
+
+def _parts(v: VariantResult, r: MetricResult, currency: str) -> str:
+    """What was divided by what, in grey beside the value."""
+    if v.numerator is None or v.denominator is None:
+        return ""
+    in_money = formats.kind_of(r.metric, r.type) == "money"
+    top = formats.major(v.numerator, currency) if in_money else formats.count(round(v.numerator))
+    return f"{top} / {formats.count(round(v.denominator))}"

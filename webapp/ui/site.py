@@ -1,0 +1,95 @@
+"""What all pages share: blueprints, sessions, the guard against forged forms, headers, error pages."""
+
+from datetime import timedelta
+
+from flask import Flask, Response, g, make_response, render_template, request, session
+from flask_bootstrap import Bootstrap5
+from flask_login import LoginManager, current_user
+from flask_wtf import CSRFProtect
+
+from experiments.storage.database import reading
+from experiments.storage.storefronts import all_storefronts
+from webapp.errors import problem_of
+from webapp.lab import the_lab
+from webapp.ui import actions, catalogue, define, experiments, formats, keys, reports, signing_in, words
+from webapp.ui.person import load_person
+
+PAGES = ("/s/", "/login", "/logout", "/link/", "/static/", "/bootstrap/")
+"""Where people look: an error there is a page; everywhere else it is JSON."""
+
+SIGNED_IN_FOR = timedelta(days=14)
+CATALOGUE_UPLOAD = 32 * 1024 * 1024
+"""A catalogue's file may be larger than an API call."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; font-src 'self'; "
+    "style-src-attr 'unsafe-inline'; "  # widths of bars, and what Vega writes into an inlined SVG
+    "img-src 'self' data: https:; "  # products' pictures are the shop's
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+_csrf = CSRFProtect()
+
+
+def install(app: Flask) -> None:
+    """Give the application its pages."""
+    app.config.update(
+        BOOTSTRAP_SERVE_LOCAL=True,
+        PERMANENT_SESSION_LIFETIME=SIGNED_IN_FOR,
+        SESSION_COOKIE_HTTPONLY=True,
+        WTF_CSRF_CHECK_DEFAULT=False,  # keys, not cookies, open the JSON routes: only pages need the guard
+        WTF_CSRF_TIME_LIMIT=None,  # a form that was open over lunch must not lose what was typed
+    )
+    Bootstrap5(app)
+    _csrf.init_app(app)
+    login = LoginManager(app)
+    login.user_loader(load_person)
+    login.unauthorized_handler(signing_in.ask_to_sign_in)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(formats.FILTERS)
+    app.jinja_env.globals.update(words.GLOBALS)
+    for room in (signing_in, experiments, define, actions, reports, catalogue, keys):
+        app.register_blueprint(room.blueprint)
+    app.before_request(_guard)
+    app.after_request(_headers)
+    app.context_processor(_shared)
+
+
+def is_page(path: str) -> bool:
+    """Whether people look here, rather than programs."""
+    return path == "/" or path.startswith(PAGES)
+
+
+def error_page(error: Exception) -> Response:
+    """An error as a page: what happened, and the way back."""
+    status, headers, shape = problem_of(error)
+    response = make_response(render_template("error.html", problem=shape), status)
+    response.headers.extend({name: value for name, value in headers.items() if name != "WWW-Authenticate"})
+    return response
+
+
+def _guard() -> None:
+    if not is_page(request.path):
+        return
+    if request.endpoint == "catalogue.upload":
+        request.max_content_length = CATALOGUE_UPLOAD
+    session.permanent = True
+    _csrf.protect()
+
+
+def _headers(response: Response) -> Response:
+    if response.mimetype == "text/html":
+        response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+    return response
+
+
+def _shared() -> dict[str, object]:
+    """What the frame of every page shows: who is here, where, and where else they can go."""
+    here = g.get("storefront")
+    if not current_user.is_authenticated:
+        return {"here": None, "storefronts": []}
+    with reading(the_lab().engine) as conn:
+        return {"here": here, "storefronts": all_storefronts(conn)}
