@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from experiments.errors import FieldError, Invalid
-from experiments.identifiers import ProductId
+from experiments.identifiers import Line, ProductId
 from experiments.money import to_minor
 from experiments.shape import convert
 
@@ -38,15 +38,15 @@ class ProductInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A product as people and programs write it: money as decimals."""
 
     product_id: ProductId
-    title: str
+    title: Line
     price: Decimal
-    category: str = ""
+    category: Line = ""
     compare_at: Decimal | None = None
     cost: Decimal | None = None
     stock: int | None = None
-    url: str = ""
-    image: str = ""
-    attributes: dict[str, str] = {}
+    url: Line = ""
+    image: Line = ""
+    attributes: dict[Line, Line] = {}
 
 
 def parse_product(value: Mapping[str, object], currency: str) -> Product:

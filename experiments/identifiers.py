@@ -17,11 +17,15 @@ PLACEMENT_KEY = r"^[A-Za-z0-9._-]{1,64}\Z"
 UNIT_ID = r"^[\x21-\x7e]{1,128}\Z"
 """A visitor or a customer: 1 to 128 printable ASCII characters without spaces."""
 
+PRINTABLE = r"^[^\x00-\x1f\x7f\ud800-\udfff]*\Z"
+"""One line of text: no control character (PostgreSQL cannot keep a NUL) and no half of a surrogate pair."""
+
 Key = Annotated[str, msgspec.Meta(pattern=KEY)]
 PlacementKey = Annotated[str, msgspec.Meta(pattern=PLACEMENT_KEY)]
 UnitId = Annotated[str, msgspec.Meta(pattern=UNIT_ID)]
-ProductId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-EventId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+ProductId = Annotated[str, msgspec.Meta(pattern=PRINTABLE, min_length=1, max_length=128)]
+EventId = Annotated[str, msgspec.Meta(pattern=PRINTABLE, min_length=1, max_length=200)]
+Line = Annotated[str, msgspec.Meta(pattern=PRINTABLE, max_length=2000)]
 
 
 def check_key(key: str, field: str = "key") -> list[FieldError]:

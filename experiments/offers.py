@@ -1,7 +1,8 @@
 """Offers: what a variant shows. Typed, frozen, checked at the door.
 
-An upsell sells a dearer version of the product, a cross-sell adds complements, a bundle packages things below the
-sum of their prices. Whether one can be honoured for this visitor, now, is `resolution`'s question; here stands what it says.
+An upsell sells a dearer version of the product, a cross-sell adds complements, a bundle packages things below the sum
+of their prices. Whether one can be honoured for this visitor, now, is `resolution`'s question; here stands what it
+says.
 """
 
 from collections.abc import Iterator

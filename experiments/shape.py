@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from experiments.errors import Invalid, Malformed
-from experiments.identifiers import KEY, PLACEMENT_KEY, UNIT_ID
+from experiments.identifiers import KEY, PLACEMENT_KEY, PRINTABLE, UNIT_ID
 
 T = TypeVar("T")
 
@@ -16,6 +16,7 @@ _PATH = re.compile(r"(?P<message>.*?)(?: - at `(?P<kind>key in )?\$(?P<path>[^`]
 _PLAIN = {
     f"matching regex {UNIT_ID!r}": "must be 1 to 128 printable ASCII characters without spaces",
     f"matching regex {KEY!r}": "must be 1 to 64 letters, digits, . : - or _, starting with a letter or digit",
+    f"matching regex {PRINTABLE!r}": "must be one line of text without control characters",
     f"matching regex {PLACEMENT_KEY!r}": "must be 1 to 64 letters, digits, . - or _",
     "nvalid decimal string": "is not a number",
     "datetime` with a timezone": "needs its time zone: 2026-11-21T12:00:00Z",
