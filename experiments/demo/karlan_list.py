@@ -23,6 +23,7 @@ from experiments.storage.storefronts import get_storefront
 KEY = "karlan-list"
 FILE = Path(__file__).parent.parent / "data" / "karlan_list_2007.csv.gz"
 ACTOR = "demo"
+_COLUMNS = frozenset({"arm", "gave", "amount"})
 
 MAILED = datetime(2005, 8, 1, 16, tzinfo=UTC)
 """The letters went out in August 2005; the file has no dates, so every letter has this one."""
@@ -69,31 +70,24 @@ def import_experiment(engine: Engine, now: Micros) -> None:
 
 def import_file(engine: Engine, view: StorefrontView, now: Micros) -> Iterator[Batch]:
     """Import the file's letters as exposures and its gifts as orders; a second time all of them are duplicates."""
-    letters = Fill("USD", EXPERIMENT["key"], MAILED)
-    yield from import_exposures(engine, view, _exposures(_rows()), letters, now)
-    yield from import_conversions(engine, view, _orders(_rows()), Fill("USD", occurred_at=GAVE), now, _no_id)
+    gifts: list[Row] = []
+    letters = _letters(RowFile(FILE).rows(lambda column: column if column in _COLUMNS else None), gifts)
+    yield from import_exposures(engine, view, letters, Fill("USD", EXPERIMENT["key"], MAILED), now)
+    yield from import_conversions(engine, view, gifts, Fill("USD", occurred_at=GAVE), now, _no_id)
 
 
-def _rows() -> Iterator[Row]:
-    return RowFile(FILE).rows(lambda column: column if column in {"arm", "gave", "amount"} else None)
+def _letters(rows: Iterable[Row], gifts: list[Row]) -> Iterator[Row]:
+    """Each row as an exposure; a gift goes to `gifts` as an order, its amount unknown where the file has it blank.
 
-
-def _exposures(rows: Iterable[Row]) -> Iterator[Row]:
-    """Letters have no id in the file: the line they stand on is theirs."""
+    Letters have no id in the file: the line they stand on is theirs.
+    """
     for row in rows:
-        yield Row(
-            row.line, {"visitor_id": f"letter-{row.line - 1:05}", "variant": row.cells["arm"], "kind": "assigned"}
-        )
-
-
-def _orders(rows: Iterable[Row]) -> Iterator[Row]:
-    """A gift is an order; two amounts are blank in the file, and stay unknown."""
-    for row in rows:
+        number = f"{row.line - 1:05}"
+        yield Row(row.line, {"visitor_id": f"letter-{number}", "variant": row.cells["arm"], "kind": "assigned"})
         if row.cells["gave"] == "1":
-            number = f"{row.line - 1:05}"
             gift = {"visitor_id": f"letter-{number}", "order_id": f"gift-{number}"}
             amount = row.cells.get("amount")
-            yield Row(row.line, gift | ({"revenue": amount} if amount is not None else {}))
+            gifts.append(Row(row.line, gift | ({"revenue": amount} if amount is not None else {})))
 
 
 def _no_id() -> str:

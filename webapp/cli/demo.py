@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def command(port: int, database: str | None) -> None:
     click.echo(f"sign in once with: {link}")
     for kind in KINDS:
         click.echo(f"{kind} key: {keys[kind]}")
-    click.get_text_stream("stdout").flush()
+    sys.stdout.flush()  # the server takes over: whoever reads these lines from a pipe needs them now
     run("127.0.0.1", port, 2, database)
 
 
