@@ -177,4 +177,4 @@ def _trimmed(values: Array, share: float) -> tuple[float, float]:
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     kept = len(ordered) * (1 - share)
     weight = np.clip(kept - np.arange(len(ordered)), 0.0, 1.0)
-    return float(weight @ ordered / kept), float(weight @ ordered[::-1] / kept)
+    return float((weight * ordered).sum() / kept), float((weight * ordered[::-1]).sum() / kept)

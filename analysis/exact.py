@@ -42,37 +42,39 @@ def _largest(a: Array) -> int:
     return max(abs(int(a.max())), abs(int(a.min()))) if len(a) else 0
 
 
-def total(a: Array) -> int | float:
-    """The sum: exact for integers, however large."""
-    if a.dtype.kind == "f":
-        return float(a.sum())
+def total(a: NDArray[np.int64]) -> int:
+    """The sum of integers, however large."""
     if _largest(a) * len(a) < 2**63:
         return int(a.sum())
     return _joined((i, int(limb.sum())) for i, limb in enumerate(_limbs(a)))
 
 
-def gram(names: Sequence[str], columns: Sequence[Array]) -> Array:
-    """The sums of products of all pairs, (k, k), of Python numbers; raises Invalid where floats overflow.
+def sums_and_products(names: Sequence[str], columns: Sequence[Array]) -> tuple[Array, Array]:
+    """The sums (k) and the sums of products of all pairs (k, k), as Python numbers; raises Invalid on overflow.
 
     One matrix product of doubles. It is exact for integers as long as their squares add up to less than 2**53, which
-    the result itself tells: partial sums of squares only grow, and products of two columns are bounded by them.
+    the result itself tells: partial sums of squares only grow, and bound sums and products of two columns.
     """
     k = len(columns)
-    out = np.empty((k, k), dtype=object)
-    rows = np.stack([a.astype(np.float64) for a in columns]) if k else np.empty((0, 0))
-    with np.errstate(over="ignore", invalid="ignore"):
-        product = rows @ rows.T
+    rows = np.empty((k, len(columns[0]) if k else 0))
     for i, a in enumerate(columns):
+        rows[i] = a
+    with np.errstate(over="ignore", invalid="ignore"):
+        product, added = rows @ rows.T, rows.sum(axis=1)
+    whole = [a.dtype.kind != "f" for a in columns]
+    safe = [whole[i] and product[i, i] < LARGEST_INTEGER for i in range(k)]
+    sums, gram = np.empty(k, dtype=object), np.empty((k, k), dtype=object)
+    for i, a in enumerate(columns):
+        sums[i] = int(added[i]) if safe[i] else total(a) if whole[i] else float(added[i])
         for j in range(i, k):
             value = float(product[i, j])
-            if a.dtype.kind != "f" and columns[j].dtype.kind != "f":
-                safe = product[i, i] < LARGEST_INTEGER and product[j, j] < LARGEST_INTEGER
-                out[i, j] = out[j, i] = int(value) if safe else dot(a, columns[j])
+            if whole[i] and whole[j]:
+                gram[i, j] = gram[j, i] = int(value) if safe[i] and safe[j] else dot(a, columns[j])
             elif np.isfinite(value):
-                out[i, j] = out[j, i] = value
+                gram[i, j] = gram[j, i] = value
             else:
                 raise Invalid.at(names[i], "holds values whose squares are too large to add up")
-    return out
+    return sums, gram
 
 
 def dot(a: Array, b: Array) -> int:

@@ -39,7 +39,7 @@ class Numbers:
 class Labels:
     """A column of words: `codes` index `words`, -1 where blank."""
 
-    codes: NDArray[np.int64]
+    codes: NDArray[np.signedinteger[Any]]
     words: tuple[str, ...]
 
 
@@ -145,7 +145,8 @@ def labels(table: pa.Table, name: str) -> Labels:
     encoded = column.unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
-    codes = pc.fill_null(encoded.indices, -1).to_numpy().astype(np.int64)
+    indices = pc.fill_null(encoded.indices, -1) if encoded.null_count else encoded.indices
+    codes = indices.to_numpy().astype(np.int32, copy=False)
     words = encoded.dictionary.to_pylist()
     if "" in words:
         blank = words.index("")

@@ -47,8 +47,8 @@ class Moments:
             places.append((scales or {}).get(name, 0) + (0 if fixed is None else fixed[1]))
             pivot.append(shift)
             shifted.append(array - shift if fixed is None else fixed[0])
-        sums = np.array([exact.total(a) for a in shifted], dtype=object)
-        return cls(names, n, sums, exact.gram(names, shifted), tuple(places), tuple(pivot))
+        sums, gram = exact.sums_and_products(names, shifted)
+        return cls(names, n, sums, gram, tuple(places), tuple(pivot))
 
     @classmethod
     def from_aggregates(
@@ -186,11 +186,24 @@ class Moments:
         """The covariance of the linear forms g and h of a unit's columns, (...): exact until the last rounding."""
         if not self.exact or not all(isinstance(s, int) for s in self.gram.flat):
             return np.einsum("...i,...ij,...j->...", g, self.cov, h)
-        total = Fraction(0)
-        for i in np.flatnonzero(g):
-            for j in np.flatnonzero(h):
-                total += Fraction(float(g[i])) * Fraction(float(h[j])) * self._fraction(int(i), int(j))
-        return float(total)
+        if self.n < 2:
+            raise NotEstimable("fewer than two units")
+        left, below = self._whole(g)
+        right, under = self._whole(h)
+        total = sum(
+            a * b * (self.n * self.gram[i, j] - self.sums[i] * self.sums[j])
+            for i, a in left.items()
+            for j, b in right.items()
+        )
+        return total / (below * under * self.n * (self.n - 1))
+
+    def _whole(self, g: NDArray[np.float64]) -> tuple[dict[int, int], int]:
+        """A form's coefficients on the sums as integers over one denominator; a float is one over a power of 2."""
+        ratios = {int(i): float(g[i]).as_integer_ratio() for i in np.flatnonzero(g)}
+        below = max((d for _, d in ratios.values()), default=1)
+        most = max(self.scales, default=0)
+        whole = {i: n * (below // d) * 10 ** (most - self.scales[i]) for i, (n, d) in ratios.items()}
+        return whole, below * 10**most
 
     def _fraction(self, i: int, j: int) -> Fraction:
         if self.n < 2:

@@ -36,7 +36,7 @@ class Cut:
         """All units, or those of a mask."""
         variant = rows.variant if units is None else rows.variant[units]
         # a short integer sorts by radix, in one pass
-        order = np.argsort(variant.astype(np.int16), kind="stable")
+        order = np.argsort(variant.astype(np.int16, copy=False), kind="stable")
         bounds = np.concatenate([[0], np.cumsum(np.bincount(variant, minlength=len(rows.names)))])
         return cls(rows.names, order if units is None else np.flatnonzero(units)[order], tuple(map(int, bounds)))
 
@@ -145,7 +145,7 @@ def _arms(metric: Metric, columns: Mapping[str, Numbers], cut: Cut) -> dict[str,
         idle, mean = units - len(part), float(part.sum()) / units
         with np.errstate(over="ignore", invalid="ignore"):
             centred = part - mean
-            third = (float((centred * centred) @ centred) - idle * mean**3) / units
+            third = (float((centred * centred * centred).sum()) - idle * mean**3) / units
         if not np.isfinite(third):
             return {}
         zero = [0.0] if idle else []

@@ -30,7 +30,7 @@ class Rows:
     kept: Mask | None
     unit: NDArray[np.int64] | None
     first: NDArray[np.int64]
-    variant: NDArray[np.int64]
+    variant: NDArray[np.signedinteger[Any]]
     names: tuple[str, ...]
     columns: Mapping[str, Numbers]
     any_of: Mapping[str, str] = field(default_factory=dict)
@@ -89,7 +89,7 @@ def _rows(table: pa.Table, plan: AnalysisPlan, arms: Labels, unit: str | None) -
 def in_order(words: Labels) -> Labels:
     """The same words in alphabetical order: no answer depends on the order of the rows."""
     order = sorted(range(len(words.words)), key=words.words.__getitem__)
-    rank = np.empty(len(order) + 1, dtype=np.int64)
+    rank = np.empty(len(order) + 1, dtype=np.int16 if len(order) < 2**15 else np.int32)
     rank[order], rank[-1] = np.arange(len(order)), -1
     return Labels(rank[words.codes], tuple(words.words[i] for i in order))
 
@@ -100,7 +100,7 @@ def _kept(column: Numbers, keep: Mask | None) -> Numbers:
     return Numbers(column.values[keep], column.scale, None if column.known is None else column.known[keep])
 
 
-def _crossovers(crossed: Mask, variant: NDArray[np.int64], names: Sequence[str]) -> Check:
+def _crossovers(crossed: Mask, variant: NDArray[np.signedinteger[Any]], names: Sequence[str]) -> Check:
     by = dict(zip(names, map(int, np.bincount(variant[crossed], minlength=len(names))), strict=True))
     of = dict(zip(names, map(int, np.bincount(variant, minlength=len(names))), strict=True))
     found = balance.crossovers(by, of)

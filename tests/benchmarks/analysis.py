@@ -1,0 +1,105 @@
+"""`analyze` against tea-tasting on the same file and metrics: ratios of one run, interleaved.
+
+    python tests/benchmarks/analysis.py --rows 1000000 --tea-tasting /path/to/python
+
+where that Python has tea-tasting, pyarrow and, for its DuckDB reading, ibis-framework[duckdb].
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv, parquet
+
+OURS = """
+from analysis import Metric, analyze, read_table
+metrics = [Metric("conversion", "proportion", "converted"),
+           Metric("rpv", "mean", "revenue", covariates=("revenue_pre",)), Metric("aov", "ratio", "revenue", "orders")]
+def run(path):
+    table = read_table(path, text=["variant"], only=["variant", "converted", "orders", "revenue", "revenue_pre"])
+    return analyze(table, metrics=metrics, control="control", correction="none")
+"""
+TEA_TASTING = """
+import tea_tasting as tt
+from pyarrow import csv, parquet
+test = tt.Experiment(conversion=tt.Mean("converted"), rpv=tt.Mean("revenue", "revenue_pre"),
+                     aov=tt.RatioOfMeans("revenue", "orders"))
+columns = ["variant", "converted", "orders", "revenue", "revenue_pre"]
+def run(path):
+    table = csv.read_csv(path) if path.endswith(".csv") else parquet.read_table(path, columns=columns)
+    return test.analyze(table, control="control", all_variants=True)
+"""
+TEA_TASTING_DUCKDB = """
+import ibis
+import tea_tasting as tt
+test = tt.Experiment(conversion=tt.Mean("converted"), rpv=tt.Mean("revenue", "revenue_pre"),
+                     aov=tt.RatioOfMeans("revenue", "orders"))
+def run(path):
+    source = ibis.duckdb.connect()
+    table = source.read_csv(path) if path.endswith(".csv") else source.read_parquet(path)
+    return test.analyze(table, control="control", all_variants=True)
+"""
+TIMED = """
+import resource, sys, time
+run(sys.argv[1])
+best = []
+for _ in range(3):
+    start = time.perf_counter()
+    run(sys.argv[1])
+    best.append(time.perf_counter() - start)
+print(min(best), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def traffic(rows: int) -> pa.Table:
+    """Visitors of four variants, 5% buyers with heavy-tailed orders, a third with a history."""
+    rng = np.random.default_rng(20)
+    bought = rng.random(rows) < 0.05
+    orders = np.where(bought, 1 + rng.poisson(0.3, rows), 0)
+    before = np.where(rng.random(rows) < 0.3, np.round(rng.lognormal(3.5, 0.9, rows), 2), 0.0)
+    revenue = np.where(bought, np.round(rng.lognormal(3.5, 0.9, rows) * orders + 0.1 * before, 2), 0.0)
+    return pa.table({
+        "visitor": np.arange(rows), "variant": rng.choice(["control", "upsell", "cross_sell", "bundle"], rows),
+        "converted": bought.astype(np.int64), "orders": orders, "revenue": revenue, "revenue_pre": before,
+    })  # fmt: skip
+
+
+def main() -> None:
+    """Print seconds, memory and the ratio to ours, median of the rounds."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rows", type=int, default=1_000_000)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--tea-tasting", help="a Python that has tea-tasting")
+    asked = options.parse_args()
+    contenders = {"offerlab": (sys.executable, OURS)}
+    if asked.tea_tasting:
+        contenders["tea-tasting on Arrow"] = (asked.tea_tasting, TEA_TASTING)
+        contenders["tea-tasting on DuckDB"] = (asked.tea_tasting, TEA_TASTING_DUCKDB)
+    with tempfile.TemporaryDirectory() as directory:
+        table = traffic(asked.rows)
+        csv.write_csv(table, f"{directory}/test.csv")
+        parquet.write_table(table, f"{directory}/test.parquet")
+        for path in sorted(Path(directory).iterdir()):
+            measured: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+            for _ in range(asked.rounds):
+                for name, (python, program) in contenders.items():
+                    measured[name].append(_timed(python, program, path))
+            ours = statistics.median(seconds for seconds, _ in measured["offerlab"])
+            for name, runs in measured.items():
+                seconds, memory = (statistics.median(x) for x in zip(*runs, strict=True))
+                print(f"{path.suffix:9} {name:22} {seconds:.3f} s  {memory:.0f} MB  {seconds / ours:.2f}")  # noqa: T201
+
+
+def _timed(python: str, program: str, path: Path) -> tuple[float, float]:
+    out = subprocess.run([python, "-c", program + TIMED, str(path)], check=True, capture_output=True, text=True)
+    seconds, memory = out.stdout.split()
+    return float(seconds), float(memory)
+
+
+if __name__ == "__main__":
+    main()
