@@ -70,7 +70,7 @@ class RowFile:
 
                 return tuple(parquet.read_schema(self.path).names)
             with self._bytes() as stream:
-                text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
+                text = _text(stream)
                 header = tuple(name.strip() for name in next(csv.reader(text, delimiter=self._delimiter()), []))
         if not any(header):
             raise Malformed(f"{self.path.name}: its first line names no columns")
@@ -110,9 +110,7 @@ class RowFile:
         csv.field_size_limit(LONGEST_LINE)
         delimiter = self._delimiter()
         with self._faults(), self._bytes() as stream:
-            # a byte that is no UTF-8 spoils its row, not the file: it is kept as a surrogate, which no JSON can carry
-            text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-            reader = csv.reader(text, delimiter=delimiter, strict=True)
+            reader = csv.reader(_text(stream), delimiter=delimiter, strict=True)
             next(reader, None)
             while True:
                 line = reader.line_num + 1
@@ -157,6 +155,11 @@ class RowFile:
                     yield Row(line, {name: value for name, value in cells.items() if not _blank(value)})
                 self.position = self.size * line // file.metadata.num_rows
         self.position = self.size
+
+
+def _text(stream: BinaryIO) -> io.TextIOWrapper:
+    """The text of a file; a byte that is no UTF-8 spoils its row only: no JSON carries its surrogate."""
+    return io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _blank(value: object) -> bool:
