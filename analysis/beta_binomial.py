@@ -127,7 +127,8 @@ class _Beta:
     def log_density(self, y: Array) -> Array:
         """Relative to the mode, so that a billion units lose no digits: a log(x / m) + b log((1 - x) / (1 - m))."""
         step = y - self.mode
-        return -self.a * _log_shrunk(self.mean, -step) - self.b * _log_shrunk(1 - self.mean, step)
+        hit, miss = self.a / (self.a + self.b), self.b / (self.a + self.b)
+        return -self.a * _log_blend(hit, miss, -step) - self.b * _log_blend(miss, hit, step)
 
     def log_below(self, y: Array) -> Array:
         return _log(betainc(self.a, self.b, expit(y)))
@@ -176,10 +177,10 @@ def _quantile(share: float, control: _Beta, treatment: _Beta) -> float:
     return float(brentq(short, -1.0, 1.0, xtol=1e-15, rtol=1e-10))
 
 
-def _log_shrunk(kept: float, step: Array) -> Array:
-    """log(kept + (1 - kept) e^step): near 0 without losing digits, far out without overflow."""
-    near = np.log1p((1 - kept) * np.expm1(np.clip(step, -1, 1)))
-    return np.where(np.abs(step) < 1, near, np.logaddexp(np.log(kept), np.log1p(-kept) + step))
+def _log_blend(kept: float, moved: float, step: Array) -> Array:
+    """The log of kept + moved e^step, two shares of 1: digits kept near 0, no overflow far out."""
+    near = np.log1p(moved * np.expm1(np.clip(step, -1, 1)))
+    return np.where(np.abs(step) < 1, near, np.logaddexp(np.log(kept), np.log(moved) + step))
 
 
 def _log_slope(y: Array) -> Array:

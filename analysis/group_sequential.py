@@ -177,11 +177,11 @@ class _Run:
         return float(self.mass @ (ndtr((self.points - edge) / self.step) + ndtr((-edge - self.points) / self.step)))
 
     def bound_that_loses(self, target: float) -> float:
-        if target <= 0 or self.beyond(_FARTHEST) >= target:
+        tiny = float(np.finfo(float).tiny)
+        if target <= tiny or self.beyond(_FARTHEST) >= target:
             return float("inf")
         if self.beyond(0.0) <= target:
             return 0.0
-        tiny = np.finfo(float).tiny
         return float(brentq(lambda c: np.log(max(self.beyond(c), tiny)) - np.log(target), 0.0, _FARTHEST, xtol=1e-13))
 
     def staying(self, bound: float, centre: float, next_step: float) -> tuple[Array, Array]:

@@ -83,6 +83,9 @@ class Baseline:
         return effect / abs(self.value) if self.value else None
 
 
+_MOST_UNITS = 1e15  # nobody has them, and beyond it a count is no longer exact
+
+
 def equal_shares(variants: int, coverage: float = 1.0) -> tuple[float, ...]:
     """The same share for each of so many variants, control included."""
     if not 2 <= variants <= 100:
@@ -169,8 +172,10 @@ def sample_size(baseline: Baseline, effect: float, design: Design) -> float:
         raise Invalid.at("effect", "an effect of zero cannot be found with any number of units")
     if _signed(effect, design) < 0:
         raise Invalid.at("effect", f"an effect of {effect} is on the side the test does not look at")
-    null, under = _deviations(baseline, effect, design)
-    return float((_drift(design, null / under) * under / effect) ** 2)
+    root = _root_of_units(baseline, effect, design)
+    if root > _MOST_UNITS**0.5:
+        raise NotEstimable(f"an effect of {effect:g} would need more than {_MOST_UNITS:.0e} units")
+    return root**2
 
 
 def mde(baseline: Baseline, units: float, design: Design, *, fall: bool = False) -> float:
@@ -187,7 +192,7 @@ def mde(baseline: Baseline, units: float, design: Design, *, fall: bool = False)
     farthest = ((1 - baseline.value) if sign > 0 else baseline.value) * (1 - 1e-9)
 
     def missing(log_size: float) -> float:
-        return float(np.log(sample_size(baseline, sign * float(np.exp(log_size)), design) / units))
+        return float(2 * np.log(_root_of_units(baseline, sign * float(np.exp(log_size)), design)) - np.log(units))
 
     low, high = float(np.log(farthest)) - 60, float(np.log(farthest))
     if missing(high) > 0:
@@ -196,6 +201,12 @@ def mde(baseline: Baseline, units: float, design: Design, *, fall: bool = False)
     if low < guess - 1 and guess + 1 < high and missing(guess - 1) > 0 > missing(guess + 1):
         low, high = guess - 1, guess + 1
     return float(sign * np.exp(brentq(missing, low, high, xtol=1e-13)))
+
+
+def _root_of_units(baseline: Baseline, effect: float, design: Design) -> float:
+    null, under = _deviations(baseline, effect, design)
+    # the smallest double keeps a quotient by next to nothing a number
+    return _drift(design, null / under) * under / max(abs(effect), float(np.finfo(float).tiny))
 
 
 def _finite(effect: float) -> None:
@@ -241,5 +252,7 @@ def _drift(design: Design, stretch: float) -> float:
 
 @lru_cache(maxsize=4096)
 def _solved_drift(design: Design, stretch: float) -> float:
+    if _found(design, stretch, 0.0) >= design.power:
+        raise NotEstimable("so large an effect on so rare an outcome is beyond the normal approximation")
     top = float(design.bounds[1][-1]) * stretch + float(ndtri(design.power)) + 1
     return float(brentq(lambda drift: _found(design, stretch, drift) - design.power, 0.0, max(top, 1.0), xtol=1e-13))

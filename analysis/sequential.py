@@ -49,7 +49,7 @@ def tuning(n_opt: float, alpha: float = 0.05, alternative: Alternative = "two-si
 
     Waudby-Smith et al.'s closed form (one-sided with 2 alpha), as in GrowthBook's gbstats.
     """
-    if not 0 < n_opt < np.inf:
+    if not 1e-100 < n_opt < np.inf:
         raise Invalid.at("n_opt", f"{n_opt} is not a number of units above 0")
     if not 0 < alpha < 1:
         raise Invalid.at("alpha", f"{alpha} is not between 0 and 1")
@@ -98,7 +98,7 @@ def confidence_sequence(
     units = np.asarray(n, dtype=float)
     if not np.all(units > 0):
         raise NotEstimable("no units yet")
-    ratio = units * tuning(n_opt, alpha, alternative) ** 2
+    ratio = np.maximum(units * tuning(n_opt, alpha, alternative) ** 2, 1e-300)
     return _mixture(estimate, standard_error, ratio, alpha, alternative)
 
 
@@ -120,7 +120,9 @@ def msprt(
     if not np.all(np.asarray(tau2) > 0):
         raise Invalid.at("tau2", "the mixing variance must be above 0")
     errors = _usable(estimate, standard_error)
-    return _mixture(estimate, standard_error, np.asarray(tau2) / errors**2, alpha, "two-sided")
+    with np.errstate(over="ignore"):
+        ratio = np.clip(np.sqrt(np.asarray(tau2)) / errors, 1e-150, 1e150) ** 2
+    return _mixture(estimate, standard_error, ratio, alpha, "two-sided")
 
 
 def linear_model_p_value(t: float, df: float, n: float, g: float = 1.0) -> float:
@@ -129,12 +131,13 @@ def linear_model_p_value(t: float, df: float, n: float, g: float = 1.0) -> float
     Lindon, Ham, Tingley & Bojinov 2022 (arXiv 2210.08589), the e-value of the authors' avlm. g is the prior's
     weight in units: the larger, the later the test is at its best.
     """
-    if not (df > 0 and n > 0 and g > 0):
+    if not all(1e-100 < one < 1e100 for one in (df, n, g)):
         raise Invalid.at("df, n, g", f"{df}, {n} and {g} must be above 0")
     if not np.isfinite(t):
         raise NotEstimable(f"a test statistic of {t} has no p-value")
-    kept = g / (g + n)
-    log_e = np.log(kept) / 2 + (df + 1) / 2 * (np.log1p(t * t / df) - np.log1p(kept * t * t / df))
+    kept = 1 / (1 + n / g)
+    squared = min(min(abs(t), 1e150) / df**0.5, 1e150) ** 2
+    log_e = -np.log1p(n / g) / 2 + (df + 1) / 2 * (np.log1p(squared) - np.log1p(kept * squared))
     return float(np.exp(-max(float(log_e), 0.0)))
 
 
@@ -148,19 +151,20 @@ def running_p_value(p_values: Array) -> Array:
     return np.minimum.accumulate(np.asarray(p_values, dtype=float), axis=-1)
 
 
+@np.errstate(over="ignore")  # an interval wider than any double is unbounded
 def _mixture(
     estimate: float | Array, standard_error: float | Array, ratio: Array, alpha: float, alternative: Alternative
 ) -> ConfidenceSequence[float] | ConfidenceSequence[Array]:
     errors = _usable(estimate, standard_error)
     effect = np.asarray(estimate, dtype=float)
-    z = effect / errors
+    z = np.clip(effect / errors, -1e150, 1e150)  # whose square is still a number
     spread = np.log1p(ratio) / 2
     if alternative == "two-sided":
-        log_e = 0.5 * z**2 * ratio / (1 + ratio) - spread
+        log_e = 0.5 * z**2 * (ratio / (1 + ratio)) - spread
         half = errors * boundary(ratio, alpha)
     else:
         signed = z if alternative == "greater" else -z
-        log_e = _log_expm1(0.5 * np.maximum(signed, 0) ** 2 * ratio / (1 + ratio)) + np.log(2) - spread
+        log_e = _log_expm1(0.5 * np.maximum(signed, 0) ** 2 * (ratio / (1 + ratio))) + np.log(2) - spread
         half = errors * np.sqrt(2 * (1 + 1 / ratio) * np.log1p(np.exp(spread) / (2 * alpha)))
     low = effect - half if alternative != "less" else np.full_like(half, -np.inf)
     high = effect + half if alternative != "greater" else np.full_like(half, np.inf)

@@ -50,7 +50,7 @@ def log_bayes_factors(
     if not variants:
         raise Invalid.at("weights", "no variant has a weight")
     share = np.array([weights[variant] for variant in variants], dtype=float)
-    share /= share.sum()
+    share = np.maximum(share / share.sum(), 1e-200)  # a share of next to nothing has no finite log gamma
     counts = np.array([[batch.get(variant, 0) for variant in variants] for batch in batches], dtype=float)
     stray = np.array([sum(n for variant, n in batch.items() if variant not in variants) for batch in batches])
     so_far = np.cumsum(counts.reshape(len(batches), len(variants)), axis=0)
