@@ -4,6 +4,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import parse_qs
 
 from experiments.errors import Forbidden
 from experiments.moment import Micros
@@ -29,14 +30,27 @@ class Access:
     actor: str
 
 
-def access(snapshots: Snapshots, headers: Headers, now: Micros) -> Access:
+def access(snapshots: Snapshots, headers: Headers, now: Micros, query: str = "") -> Access:
     """What the caller's key opens; Unauthorized without a known key, Forbidden from an origin not the shop's.
+
+    A beacon can carry no header, so a public key, which is no secret, may also be the query's `key`.
+    """
+    key, in_address = _key(headers), False
+    if not key and query:
+        key, in_address = _query_key(query), True
+    if not key:
+        raise Unauthorized("A key is needed: Authorization: Bearer KEY, or X-API-Key: KEY")
+    caller = open_with(snapshots, key, headers, now)
+    if in_address and caller.kind != "public":
+        raise Forbidden("A secret or admin key must not stand in an address: send it as a header")
+    return caller
+
+
+def open_with(snapshots: Snapshots, key: str, headers: Headers, now: Micros) -> Access:
+    """What this key opens, wherever it stood; the errors are those of `access`.
 
     A key that is not known may be new: the store is asked once more before it is refused.
     """
-    key = _key(headers)
-    if not key:
-        raise Unauthorized("A key is needed: Authorization: Bearer KEY, or X-API-Key: KEY")
     snapshot, sealed = snapshots.current(now), digest(key)
     opened = snapshot.keys.get(sealed)
     if opened is None:
@@ -65,6 +79,11 @@ def check_origin(view: StorefrontView, kind: KeyKind, origin: str | None) -> Non
     allowed = view.storefront.origins
     if allowed and origin not in allowed:
         raise Forbidden(f"{origin} is not an origin of this storefront")
+
+
+def _query_key(query: str) -> str:
+    given = parse_qs(query)
+    return next((given[name][0].strip() for name in ("key", "client_key") if name in given), "")
 
 
 def _key(headers: Headers) -> str:

@@ -54,7 +54,7 @@ class Front:
         if handler is None or environ["REQUEST_METHOD"] != "POST" or int(length) > self._lab.settings.max_body_bytes:
             return self._flask(environ, start_response)  # type: ignore[arg-type]  # the same thing, named by wsgiref
         body = environ["wsgi.input"].read(int(length))
-        reply = handle(self._lab, handler, Call(EnvironHeaders(environ), body, now()))
+        reply = handle(self._lab, handler, Call(EnvironHeaders(environ), body, now(), environ["QUERY_STRING"]))
         headers = [*reply.headers.items(), ("Content-Length", str(len(reply.body)))]
         start_response(STATUS.get(reply.status) or f"{reply.status} Error", headers)
         return (reply.body,)

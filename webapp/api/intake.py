@@ -38,6 +38,8 @@ class Call:
     headers: Headers
     body: bytes
     now: Micros
+    query: str = ""
+    """What stands after the question mark, as it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ def handle(lab: Lab, handler: Handler, call: Call) -> Reply:
     """The handler's answer as JSON, or the error that stopped it in the one error shape."""
     cors = cors_headers(call.headers.get("Origin"))
     try:
-        caller = access(lab.snapshots, call.headers, call.now)
-        _check_readable(lab, call)
+        caller = access(lab.snapshots, call.headers, call.now, call.query)
+        check_readable(lab, call)
         body = encode(handler(lab, caller, call))
     except Exception as error:  # noqa: BLE001 - whatever happened, the caller gets the one error shape
         status, headers, shape = problem_of(error)
@@ -65,7 +67,8 @@ def handle(lab: Lab, handler: Handler, call: Call) -> Reply:
     return Reply(200, body, {"Content-Type": "application/json"} | cors)
 
 
-def _check_readable(lab: Lab, call: Call) -> None:
+def check_readable(lab: Lab, call: Call) -> None:
+    """TooLarge or UnsupportedMedia, where the body is not one that is read."""
     if len(call.body) > lab.settings.max_body_bytes:
         raise TooLarge(f"The body has {len(call.body)} bytes; at most {lab.settings.max_body_bytes} are read")
     if (call.headers.get("Content-Type") or "").partition(";")[0].strip().lower() not in READ:

@@ -23,7 +23,7 @@ PREFLIGHT = {
 
 
 def _answer() -> Response:
-    call = intake.Call(request.headers, request.get_data(cache=False), now())
+    call = intake.Call(request.headers, request.get_data(cache=False), now(), request.query_string.decode("latin-1"))
     reply = intake.handle(the_lab(), HANDLERS[request.path], call)
     return Response(reply.body, reply.status, reply.headers)
 
