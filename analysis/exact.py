@@ -23,18 +23,25 @@ def as_integers(array: Array) -> tuple[NDArray[np.int64], int] | None:
         return array.astype(np.int64, copy=False), 0
     if array.dtype.kind == "u":
         return (array.astype(np.int64), 0) if not len(array) or int(array.max()) < 2**63 else None
-    if not len(array):
-        return array.astype(np.int64), 0
-    largest = max(float(array.max()), -float(array.min()))
+    busy = np.flatnonzero(array)
+    if not len(busy):
+        return np.zeros(len(array), dtype=np.int64), 0
+    # most money columns are mostly zeros: only the rest is looked at
+    some = array if len(busy) > len(array) // 2 else array[busy]
+    largest = max(float(some.max()), -float(some.min()))
     for scale in (0, 2, 4):
         factor = 10.0**scale
         if largest >= LARGEST_INTEGER / factor:
             return None
-        if not np.array_equal(np.rint(array[:1000] * factor) / factor, array[:1000]):
+        if not np.array_equal(np.rint(some[:1000] * factor) / factor, some[:1000]):
             continue
-        scaled = np.rint(array * factor)
-        if np.array_equal(scaled / factor, array):
-            return scaled.astype(np.int64), scale
+        scaled = np.rint(some * factor)
+        if np.array_equal(scaled / factor, some):
+            if some is array:
+                return scaled.astype(np.int64), scale
+            whole = np.zeros(len(array), dtype=np.int64)
+            whole[busy] = scaled
+            return whole, scale
     return None
 
 

@@ -30,10 +30,13 @@ class Moments:
     pivot: tuple[float, ...]
 
     @classmethod
-    def from_rows(cls, columns: Mapping[str, ArrayLike], scales: Mapping[str, int] | None = None) -> "Moments":
+    def from_rows(
+        cls, columns: Mapping[str, ArrayLike], scales: Mapping[str, int] | None = None, idle: int = 0
+    ) -> "Moments":
         """The moments of arrays, one a column, one entry a unit: exact for integers and for short decimals.
 
-        `scales` says which columns come as integers already multiplied by `10**scale`. Raises Invalid.
+        `scales` says which columns come as integers already multiplied by `10**scale`; `idle` more units have 0 in
+        every column. Raises Invalid.
         """
         names = tuple(columns)
         arrays = [_finite(name, np.asarray(columns[name])) for name in names]
@@ -43,12 +46,13 @@ class Moments:
         places, pivot, shifted = [], [], []
         for name, array in zip(names, arrays, strict=True):
             fixed = exact.as_integers(array)
-            shift = _pivot(array) if fixed is None else 0.0
+            # idle units would each add the pivot, and where most are 0 the mean is not far from 0 anyway
+            shift = _pivot(array) if fixed is None and not idle else 0.0
             places.append((scales or {}).get(name, 0) + (0 if fixed is None else fixed[1]))
             pivot.append(shift)
             shifted.append(array - shift if fixed is None else fixed[0])
         sums, gram = exact.sums_and_products(names, shifted)
-        return cls(names, n, sums, gram, tuple(places), tuple(pivot))
+        return cls(names, n + idle, sums, gram, tuple(places), tuple(pivot))
 
     @classmethod
     def from_aggregates(

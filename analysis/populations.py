@@ -1,6 +1,6 @@
 """From rows to a Sample: for each metric the Moments of its units by variant, caps, tails, quantiles and segments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,29 +25,34 @@ Caps = Mapping[str, float | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
-    """Units in order of their variant: `order` lists them, variant i holds those from bounds[i] to bounds[i + 1]."""
+    """Units in order of their variant: `order` lists them, variant i holds those from bounds[i] to bounds[i + 1].
+
+    Only units that did something are listed; `units` counts the idle ones too, whose columns are all 0.
+    """
 
     names: tuple[str, ...]
     order: NDArray[np.int64]
     bounds: tuple[int, ...]
+    units: Mapping[str, int]
 
     @classmethod
-    def of(cls, rows: Rows, units: Mask | None = None) -> "Cut":
-        """All units, or those of a mask."""
-        variant = rows.variant if units is None else rows.variant[units]
+    def of(cls, rows: Rows, units: Mask | None, columns: Iterable[Array]) -> "Cut":
+        """The units of a mask, or all."""
+        counts = np.bincount(rows.variant if units is None else rows.variant[units], minlength=len(rows.names))
+        busy = np.zeros(len(rows.variant), dtype=bool)
+        for values in columns:
+            busy |= values != 0
+        listed = np.flatnonzero(busy if units is None else busy & units)
+        variant = rows.variant[listed]
         # a short integer sorts by radix, in one pass
         order = np.argsort(variant.astype(np.int16, copy=False), kind="stable")
         bounds = np.concatenate([[0], np.cumsum(np.bincount(variant, minlength=len(rows.names)))])
-        return cls(rows.names, order if units is None else np.flatnonzero(units)[order], tuple(map(int, bounds)))
+        names = dict(zip(rows.names, map(int, counts), strict=True))
+        return cls(rows.names, listed[order], tuple(map(int, bounds)), names)
 
     def split(self, ordered: Array) -> dict[str, Array]:
         """Each variant's part of an array that is in this order."""
         return {name: ordered[a:b] for name, a, b in zip(self.names, self.bounds, self.bounds[1:], strict=False)}
-
-    @property
-    def units(self) -> dict[str, int]:
-        """Units by variant."""
-        return {name: b - a for name, a, b in zip(self.names, self.bounds, self.bounds[1:], strict=False)}
 
 
 def sample_table(
@@ -76,7 +81,7 @@ def _levels(segment: str, words: Labels, rows: Rows) -> dict[str, Mask]:
 
 def _sample(plan: AnalysisPlan, rows: Rows, caps: Caps, units: Mask | None) -> Sample:
     """The Sample of some units: metrics that lack the same rows share one set of Moments."""
-    cut = Cut.of(rows, units)
+    counts = np.bincount(rows.variant if units is None else rows.variant[units], minlength=len(rows.names))
     shared: dict[tuple[str, ...], list[Metric]] = {}
     for metric in plan.metrics:
         if metric.type != "quantile":
@@ -84,21 +89,19 @@ def _sample(plan: AnalysisPlan, rows: Rows, caps: Caps, units: Mask | None) -> S
             shared.setdefault(holes, []).append(metric)
     populations: dict[str, Population] = {}
     for metrics in shared.values():
-        populations |= _populations(metrics, rows, caps, units, cut)
+        populations |= _populations(metrics, rows, caps, units)
     quantiles = {m.key: _quantiles(m, rows, units) for m in plan.metrics if m.type == "quantile"}
-    return Sample(cut.units, populations, quantiles)
+    return Sample(dict(zip(rows.names, map(int, counts), strict=True)), populations, quantiles)
 
 
-def _populations(
-    metrics: Sequence[Metric], rows: Rows, caps: Caps, units: Mask | None, whole: Cut
-) -> dict[str, Population]:
+def _populations(metrics: Sequence[Metric], rows: Rows, caps: Caps, units: Mask | None) -> dict[str, Population]:
     known = known_rows(metrics[0], rows)
-    cut = whole
     if known is not None:
         there = units_with_rows(rows, known)
-        cut = Cut.of(rows, there if units is None else units & there)
+        units = there if units is None else units & there
     columns = {c: summed(c, rows, known) for m in metrics for c in m.columns}
     columns |= {c: of_first_row(c, rows) for m in metrics for c in m.covariates}
+    cut = Cut.of(rows, units, (c.values for c in columns.values()))
     ordered = {name: Numbers(c.values[cut.order], c.scale, None) for name, c in columns.items()}
     plain = _moments(ordered, cut)
     out = {}
@@ -119,7 +122,14 @@ def _populations(
 def _moments(columns: Mapping[str, Numbers], cut: Cut) -> dict[str, Moments]:
     scales = {name: c.scale for name, c in columns.items()}
     parts = {name: cut.split(c.values) for name, c in columns.items()}
-    return {v: Moments.from_rows({name: part[v] for name, part in parts.items()}, scales=scales) for v in cut.names}
+    return {
+        v: Moments.from_rows(
+            {name: part[v] for name, part in parts.items()},
+            scales,
+            idle=cut.units[v] - (cut.bounds[i + 1] - cut.bounds[i]),
+        )
+        for i, v in enumerate(cut.names)
+    }
 
 
 def _arms(metric: Metric, columns: Mapping[str, Numbers], cut: Cut) -> dict[str, Arm]:
@@ -135,7 +145,7 @@ def _arms(metric: Metric, columns: Mapping[str, Numbers], cut: Cut) -> dict[str,
     if over:
         if over[0].sum() == 0:
             return {}
-        values = (values - values.sum() / over[0].sum() * over[0]) / (over[0].sum() / cut.bounds[-1])
+        values = (values - values.sum() / over[0].sum() * over[0]) / (over[0].sum() / sum(cut.units.values()))
     ends = np.searchsorted(did, cut.bounds)
     out = {}
     for i, (name, units) in enumerate(cut.units.items()):

@@ -121,3 +121,19 @@ def test_many_samples_at_once_have_the_moments_of_each():
     m = Moments.from_arrays(("a", "b"), data)
     assert m.mean.shape == (3, 4, 2)
     assert m.cov[1, 2] == pytest.approx(np.cov(data[1, 2].T), rel=1e-6)
+
+
+@given(rows)
+def test_idle_units_need_not_be_listed(some):
+    busy = of([r for r in some if r != (0, 0)])
+    names = {"y": np.array([y for y, n in some if (y, n) != (0, 0)], dtype=np.int64),
+             "n": np.array([n for y, n in some if (y, n) != (0, 0)], dtype=np.int64)}  # fmt: skip
+    listed = Moments.from_rows(names, idle=len(some) - busy.n)
+    assert listed == of(some)
+
+
+def test_idle_units_count_in_the_mean_of_floats():
+    listed = Moments.from_rows({"y": np.array([0.123456, 3.987654])}, idle=2)
+    whole = Moments.from_rows({"y": np.array([0.123456, 3.987654, 0, 0])})
+    assert listed.mean == pytest.approx(whole.mean)
+    assert listed.cov == pytest.approx(whole.cov)
