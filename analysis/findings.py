@@ -1,5 +1,6 @@
 """What a metric says of a variant, in a word and in a sentence."""
 
+from analysis import multiplicity
 from analysis.analysis_plan import AnalysisPlan
 from analysis.decision import Finding, Movement
 from analysis.report import Comparison, MetricResult
@@ -10,35 +11,34 @@ def findings(result: MetricResult, plan: AnalysisPlan) -> list[Finding]:
     """One finding for each variant compared on the metric."""
     role = plan.deciding_role(result.metric)
     out = []
-    for c in result.comparisons:
-        movement = _movement(c, result.direction, plan)
+    for c, p in zip(result.comparisons, _deciding_p(result, plan), strict=True):
+        movement = _movement(c, p, result.direction, plan)
         estimate = c.difference.estimate
         gain = None if estimate is None else (estimate if result.direction == "increase" else -estimate)
         guarded = c.non_inferiority.holds if c.non_inferiority else None
-        out.append(
-            Finding(result.metric, role, c.variant, movement, _sentence(result, c, movement, plan), gain, guarded)
-        )
+        out.append(Finding(result.metric, role, c.variant, movement, _sentence(result, c, p, movement), gain, guarded))
     return out
 
 
-def _movement(c: Comparison, direction: str, plan: AnalysisPlan) -> Movement:
-    if not c.estimable or c.difference.estimate is None:
-        return "unknown"
-    p = _deciding_p(c, plan)
-    if p is None:
+def _movement(c: Comparison, p: float | None, direction: str, plan: AnalysisPlan) -> Movement:
+    if not c.estimable or c.difference.estimate is None or p is None:
         return "unknown"
     if p >= plan.alpha:
         return "flat"
     return "better" if (c.difference.estimate > 0) == (direction == "increase") else "worse"
 
 
-def _deciding_p(c: Comparison, plan: AnalysisPlan) -> float | None:
+def _deciding_p(result: MetricResult, plan: AnalysisPlan) -> tuple[float | None, ...]:
+    """The p-value that decides on each variant: corrected over them whether it is read once or at any time."""
     if not plan.sequential:
-        return c.p_value_adjusted
-    return c.sequential.p_value if c.sequential else None
+        return tuple(c.p_value_adjusted for c in result.comparisons)
+    read = [c.sequential.p_value if c.sequential else None for c in result.comparisons]
+    # always-valid p-values are p-values: Holm holds whatever their dependence
+    alone = plan.correction == "none" or result.role == "guardrail"
+    return multiplicity.adjust(read, "none" if alone else "holm")
 
 
-def _sentence(result: MetricResult, c: Comparison, movement: Movement, plan: AnalysisPlan) -> str:
+def _sentence(result: MetricResult, c: Comparison, p: float | None, movement: Movement) -> str:
     where = f"{c.variant} on {result.metric}"
     if movement == "unknown" or c.difference.estimate is None:
         return f"{where}: not estimable, {c.reason}"
@@ -46,7 +46,6 @@ def _sentence(result: MetricResult, c: Comparison, movement: Movement, plan: Ana
         size = f"{signed_percent(c.lift.estimate)} ({signed_percent(c.lift.low)} to {signed_percent(c.lift.high)})"
     else:
         size = signed(c.difference.estimate)
-    p = _deciding_p(c, plan)
     word = {"better": "better", "worse": "worse", "flat": "no change shown"}[movement]
     guard = ""
     if c.non_inferiority:
