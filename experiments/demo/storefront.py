@@ -111,7 +111,7 @@ _CALENDAR: Mapping[int, Sequence[tuple[str, _Change]]] = MappingProxyType(
             ("thank-you-set", _define(definitions.THANK_YOU_SET)),
             *((key, _start) for key in ("cart-offers", "checkout-sweets", "thank-you-set")),
         ],
-        5: [("product-page-step-up", _define(definitions.PRODUCT_PAGE_STEP_UP)), ("product-page-step-up", _start)],
+        9: [("product-page-step-up", _define(definitions.PRODUCT_PAGE_STEP_UP)), ("product-page-step-up", _start)],
         13: [("thank-you-set", _stop)],
         14: [("thank-you-set", _ship_set), ("checkout-sweets", _stop)],
         19: [("advent-bundle", _define(definitions.ADVENT_BUNDLE))],
