@@ -172,6 +172,21 @@ def as_json(found: "Plan") -> dict[str, Any]:
     }
 
 
+def _test(design: "Design") -> str:
+    """How the test will be run, in a line."""
+    others = len(design.shares) - 1
+    looks = {
+        "fixed": "read once, at the end",
+        "group_sequential": f"{design.looks} planned looks",
+        "sequential": f"read at any time ({design.looks} looks counted)",
+    }
+    parts = [design.alternative, f"{1 - design.alpha:.4g} confidence", f"{design.power:.4g} power"]
+    if others > 1:
+        held = {"dunnett": "Dunnett" if design.monitoring == "fixed" else "Bonferroni", "bonferroni": "Bonferroni"}
+        parts.append(f"{held.get(design.correction, 'no correction')} over {others} comparisons")
+    return ", ".join([*parts, looks[design.monitoring]])
+
+
 def as_table(found: "Plan") -> str:
     """The plan as a person reads it."""
     each = ", ".join(f"{units:,}" for units in dict.fromkeys(found.units_per_variant))
@@ -179,6 +194,7 @@ def as_table(found: "Plan") -> str:
     goal = f"lift {found.lift:+.2%} (to {found.baseline.value + found.effect:g})"
     lines = [
         f"{found.baseline.metric} {found.baseline.value:g}, {goal}, {len(found.design.shares)} variants",
+        f"test            {_test(found.design)}",
         f"units needed    {found.units:,} in all, {each} a variant",
         f"duration        {answer}",
         "",

@@ -27,7 +27,8 @@ def test_the_plan_of_the_documentation(capsys):
     assert code == 0
     assert "1,078,772 in all, 269,693 a variant" in out
     assert "cannot be detected in 8 weeks" in out
-    assert len(out.strip().splitlines()) == 13
+    assert "two-sided, 0.95 confidence, 0.8 power, Dunnett over 3 comparisons, read once, at the end" in out
+    assert len(out.strip().splitlines()) == 14
 
 
 def test_json_carries_full_precision_and_the_table_by_week(capsys):
