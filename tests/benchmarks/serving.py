@@ -82,7 +82,9 @@ def measure(url: str, script: str, connections: int, seconds: int = 4) -> tuple[
         raise RuntimeError(said)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
     p50, p99 = (re.search(rf"{q}%\s+([\d.]+)(us|ms|s)", said) for q in (50, 99))
-    assert rate and p50 and p99
+    assert rate
+    assert p50
+    assert p99
     unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}
     return float(rate[1]), float(p50[1]) * unit[p50[2]], float(p99[1]) * unit[p99[2]]
 
@@ -117,7 +119,8 @@ def main(rounds: int = 5) -> None:
             process.terminate()
             process.wait(10)
             server.stop()
-    print("| case | connections | requests/s (median) | p50 ms | p99 ms | ratio to bare Flask |\n|---|---|---|---|---|---|")
+    print("| case | connections | requests/s (median) | p50 ms | p99 ms | ratio to bare Flask |")
+    print("|---|---|---|---|---|---|")
     for (name, connections), runs in found.items():
         rate, p50, p99 = (statistics.median(column) for column in zip(*runs, strict=True))
         ratios = [r[0] / b[0] for r, b in zip(runs, found["bare Flask route", connections], strict=True)]

