@@ -39,13 +39,13 @@ def experiment_report(conn: Connection, storefront: Storefront, experiment: Expe
         until=as_of,
         money_places=exponent(storefront.currency),
     )
-    counts = queries.count(conn, scope)
+    counts = queries.count(conn, scope, [variant.key for variant in definition.variants])
     columns = sorted({column for metric in metrics for column in metric.columns})
     cells = queries.cells(conn, scope, columns, counts)
     sample = Sample(
-        units={variant.key: counts.units.get(variant.key, 0) for variant in definition.variants},
+        units=counts.units,
         populations={metric.key: Population(_population(metric, cells, definition)) for metric in metrics},
-        checks=tuple(_checks(definition, metrics, counts, cells)),
+        checks=tuple(_checks(metrics, counts, cells)),
     )
     report = analyze_sample(sample, analysis_plan(experiment, metrics, as_of))
     dates = {
@@ -99,10 +99,8 @@ def _population(metric: Metric, cells: dict[queries.Cell, Moments], definition: 
     return {variant: found.get(variant, nothing).restrict(metric.columns) for variant in order}
 
 
-def _checks(
-    definition: Definition, metrics: tuple[Metric, ...], counts: queries.Counts, cells: dict[queries.Cell, Moments]
-) -> list[Check]:
-    units = {variant.key: counts.units.get(variant.key, 0) for variant in definition.variants}
+def _checks(metrics: tuple[Metric, ...], counts: queries.Counts, cells: dict[queries.Cell, Moments]) -> list[Check]:
+    units = counts.units
     found = [balance.crossovers(counts.crossovers, units)]
     for name, needed, place in (("revenue", NEEDS_REVENUE, 1), ("cost", NEEDS_COST, 2)):
         if any(needed & set(metric.columns) for metric in metrics):
@@ -110,8 +108,7 @@ def _checks(
             for cell, moments in cells.items():
                 missing[cell[0]] = missing.get(cell[0], 0) + (0 if cell[place] else int(moments.n))
             found.append(balance.missing_data(missing, units, name))
-    unknown = sorted(set(counts.units) - set(units))
-    if unknown:
-        detail = f"exposures to variants that the definition does not have: {', '.join(unknown)}"
+    if counts.strays:
+        detail = f"{counts.strays:,} units were exposed to variants that the definition does not have"
         found.append(Check("variants", "fail", None, None, detail))
     return found
