@@ -1,7 +1,7 @@
 """Corrected p-values: over the variants of a metric, over the secondary metrics, or none."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from scipy.special import ndtri
@@ -12,15 +12,19 @@ from analysis.report import Comparison, Effect, MetricResult
 
 
 def correct(results: Sequence[MetricResult], plan: AnalysisPlan) -> list[MetricResult]:
-    """Adjusted p-values: over the variants of a metric; secondaries by BH over all of them; guardrails as they are."""
+    """Adjusted p-values: over the variants of a metric; secondaries by BH over all of them; guardrails as they are.
+
+    Several primary metrics are one family with their variants, by Holm: any of them may decide.
+    """
     out = []
-    secondary = [
-        c.p_value for r in results if r.role == "secondary" for c in r.comparisons
-    ]  # fmt: skip
-    pooled = iter(multiplicity.adjust(secondary, "bh" if plan.correction != "none" else "none"))
+    corrected = plan.correction != "none"
+    several = sum(r.role == "primary" for r in results) > 1
+    pooled = {"secondary": _pooled(results, "secondary", "bh" if corrected else "none")}
+    if several and corrected:
+        pooled["primary"] = _pooled(results, "primary", "holm")
     for r in results:
-        if r.role == "secondary":
-            comparisons = tuple(replace(c, p_value_adjusted=next(pooled)) for c in r.comparisons)
+        if r.role in pooled:
+            comparisons = tuple(replace(c, p_value_adjusted=next(pooled[r.role])) for c in r.comparisons)
         elif r.role == "guardrail" or plan.correction == "none":
             comparisons = tuple(replace(c, p_value_adjusted=c.p_value) for c in r.comparisons)
         elif plan.correction == "dunnett":
@@ -30,6 +34,10 @@ def correct(results: Sequence[MetricResult], plan: AnalysisPlan) -> list[MetricR
             comparisons = tuple(replace(c, p_value_adjusted=p) for c, p in zip(r.comparisons, adjusted, strict=True))
         out.append(replace(r, comparisons=comparisons))
     return out
+
+
+def _pooled(results: Sequence[MetricResult], role: str, method: multiplicity.Method) -> Iterator[float | None]:
+    return iter(multiplicity.adjust([c.p_value for r in results if r.role == role for c in r.comparisons], method))
 
 
 def _dunnett(result: MetricResult, plan: AnalysisPlan) -> tuple[Comparison, ...]:
