@@ -15,9 +15,11 @@ from experiments.metrics import BUILT_IN, MONEY_COLUMNS
 
 _FONT = "system-ui"
 _INK = "currentColor"
-_WIDTH = 330
+_WIDTH = 236
 _ROW = 34
 _ROOM = 0.06  # of the axis, left free on both sides
+_SHARES = frozenset({"refunds", "accepted", "dismissed"})
+"""Numerators whose ratio is a share of what they are divided by."""
 _ARIA = re.compile(r' (?:aria-[a-z]+|role)="[^"]*"')
 
 
@@ -87,7 +89,7 @@ def _axis(result: MetricResult, currency: str, *, relative: bool) -> tuple[str, 
     known = BUILT_IN.get(result.metric)
     if known is not None and known.numerator in MONEY_COLUMNS:
         return f"difference to control{f', {currency}' if currency else ''}", "+,.4~"
-    if result.type == "proportion":
+    if result.type == "proportion" or (known is not None and known.numerator in _SHARES):
         return "difference to control, percentage points", "+.3~%"
     return "difference to control", "+,.4~"
 
@@ -106,7 +108,7 @@ def _chart(bars: Sequence[_Bar], title: str, tick_format: str) -> Any:
         }
         for bar in bars
     ]  # fmt: skip
-    axis = alt.Axis(title=title, format=tick_format, tickCount=5, grid=True)
+    axis = alt.Axis(title=title, format=tick_format, tickCount=4, grid=True)
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
     names = alt.Y("variant:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150))
     whole = alt.Chart(alt.InlineData(values=rows)).encode(y=names)
@@ -123,7 +125,7 @@ def _chart(bars: Sequence[_Bar], title: str, tick_format: str) -> Any:
             size=90, stroke=_INK, fill=fill, strokeWidth=2, opacity=1
         )
         layers.append(point.encode(x=alt.X("estimate:Q", scale=scale)))
-    return _dressed(alt.layer(*layers).properties(width=_WIDTH, height={"step": _ROW}, background=None))
+    return _dressed(alt.layer(*layers).properties(width=_WIDTH, height={"step": _ROW}, background="transparent"))
 
 
 def _dressed(chart: Any) -> Any:

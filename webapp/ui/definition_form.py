@@ -188,13 +188,14 @@ class DefinitionForm:
 
     def _metrics(self, typed: Typed) -> dict[str, Any]:
         guardrails = []
-        for key, role in self.roles.items():
+        roles = {key: role for key, role in self.roles.items() if key != self.primary}  # it decides; that is its role
+        for key, role in roles.items():
             if role == "guardrail":
                 margin = self.margins.get(key, "").strip() or _DEFAULT_MARGIN
                 guardrails.append({"metric": key, "margin": margin})
             elif role not in {"", "secondary"}:
                 typed.refuse(f"metrics.{key}", f"{role!r} is no role")
-        secondary = [key for key, role in self.roles.items() if role == "secondary"]
+        secondary = [key for key, role in roles.items() if role == "secondary"]
         return {"primary": self.primary, "secondary": secondary, "guardrails": guardrails}
 
     def _analysis(self, typed: Typed) -> dict[str, Any]:

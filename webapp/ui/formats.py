@@ -10,6 +10,7 @@ from markupsafe import Markup
 from experiments.metrics import BUILT_IN, MONEY_COLUMNS
 from experiments.moment import Micros, iso, moment
 from experiments.money import exponent, to_decimal
+from webapp.ui.form_errors import anchor
 
 Kind = Literal["money", "share", "number"]
 
@@ -37,6 +38,13 @@ def major(amount: float, currency: str) -> str:
     """Major units, as reports give them; a decimal more than the currency has for small amounts."""
     places = exponent(currency) + (1 if abs(amount) < 1 else 0)
     return f"{'−' if amount < 0 else ''}{_symbol(currency)}{abs(amount):,.{places}f}"
+
+
+def rounded(amount: float, currency: str) -> str:
+    """Major units; without decimals where the amount is large enough to do without."""
+    if abs(amount) < 1000:
+        return major(amount, currency)
+    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{abs(amount):,.0f}"
 
 
 def value(amount: float | None, kind: Kind, currency: str) -> str:
@@ -115,6 +123,6 @@ def _symbol(currency: str) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "money": money, "value": value, "difference": difference, "lift": lift, "p_value": p_value, "percent": percent,
-    "share": share, "count_of": count, "when": when, "day": day, "kind_of": kind_of,
+    "share": share, "count_of": count, "when": when, "day": day, "kind_of": kind_of, "anchor": anchor,
 }  # fmt: skip
 """Under these names templates use them."""

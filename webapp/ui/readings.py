@@ -38,12 +38,12 @@ class Row:
     lift: str = ""
     always: str = ""
     p: str = ""
+    p_corrected: str = ""
     chance: str = ""
     word: str = ""
     tone: str = "secondary"
     guard: str = ""
     reason: str = ""
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,7 @@ class Panel:
     picture: str
     rows: tuple[Row, ...]
     cap: str
-
-    @property
-    def has_always(self) -> bool:
-        """Whether there are always-valid intervals to show."""
-        return any(row.always for row in self.rows)
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +66,7 @@ class Section:
     title: str
     said: str
     panels: tuple[Panel, ...]
+    folded: bool
 
 
 def sections(report: Report, findings: Sequence[Finding], currency: str) -> list[Section]:
@@ -79,7 +76,7 @@ def sections(report: Report, findings: Sequence[Finding], currency: str) -> list
     for role, title, explained in SECTIONS:
         panels = tuple(_panel(r, report, said, currency) for r in report.metrics if (r.role or "") == role)
         if panels:
-            found.append(Section(title, explained, panels))
+            found.append(Section(title, explained, panels, folded=role in {"secondary", ""}))
     return found
 
 
@@ -92,6 +89,18 @@ def headline(report: Report, currency: str) -> tuple[list[MetricResult], list[tu
         values = [_value(_held(r, variant), r, currency) for r in metrics]
         rows.append((variant, units, formats.share(weight), values))
     return metrics, rows
+
+
+def reasons(report: Report, primary: str) -> tuple[list[str], list[str]]:
+    """Why the verdict is what it is: what it says of the primary metric and of checks, and what else it weighed."""
+    others = {r.metric for r in report.metrics if r.metric != primary}
+    aside = [
+        line
+        for line in report.verdict.because
+        if any(f" on {metric}:" in line for metric in others) and "is not shown to stay" not in line
+    ]
+    first = [line for line in report.verdict.because if line not in aside]
+    return (first, aside) if first else (aside[:3], aside[3:])
 
 
 def primary_effects(report: Report) -> list[tuple[str, str]]:
@@ -141,13 +150,26 @@ def _panel(r: MetricResult, report: Report, said: dict[tuple[str, str], Finding]
     cap = ""
     if r.cap:
         cap = f"Values above {formats.value(r.cap['value'], kind, currency)} count as that."
-    return Panel(r.metric, kind, r.direction, effects_svg(r, currency), tuple(rows), cap)
+    return Panel(r.metric, kind, r.direction, effects_svg(r, currency), tuple(rows), cap, _notes(r.comparisons))
+
+
+def _notes(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """Each note once, with the variants it is about; without them where it is about all."""
+    about: dict[str, list[str]] = {}
+    for c in comparisons:
+        for note in c.notes:
+            about.setdefault(note, []).append(c.variant)
+    everyone = len(comparisons)
+    return tuple(
+        note[:1].upper() + note[1:] + "." if len(named) == everyone else f"{', '.join(named)}: {note}."
+        for note, named in about.items()
+    )
 
 
 def _row(base: tuple[str, str, str, str], c: Comparison, kind: Kind, currency: str, said: Finding | None) -> Row:
     word, tone = MOVEMENTS[said.movement if said else "unknown"]
     if not c.estimable:
-        return Row(*base, word=word, tone=tone, reason=c.reason or "no reason was given", notes=c.notes)
+        return Row(*base, word=word, tone=tone, reason=c.reason or "no reason was given")
 
     def money(amount: float | None) -> str:
         return formats.difference(amount, kind, currency)
@@ -158,12 +180,11 @@ def _row(base: tuple[str, str, str, str], c: Comparison, kind: Kind, currency: s
     always = ""
     if c.sequential and (c.sequential.low is not None or c.sequential.high is not None):
         always = f"{money(c.sequential.low)} to {money(c.sequential.high)}"
-    p = formats.p_value(c.p_value)
-    if c.p_value_adjusted is not None and c.p_value_adjusted != c.p_value:
-        p += f" ({formats.p_value(c.p_value_adjusted)} corrected)"
+    corrected = c.p_value_adjusted is not None and c.p_value_adjusted != c.p_value
     return Row(
-        *base, difference=_within(c.difference, money), lift=_within(c.lift, formats.lift), always=always, p=p,
-        chance=formats.share(c.chance_to_win), word=word, tone=tone, guard=guard, notes=c.notes,
+        *base, difference=_within(c.difference, money), lift=_within(c.lift, formats.lift), always=always,
+        p=formats.p_value(c.p_value), p_corrected=formats.p_value(c.p_value_adjusted) if corrected else "",
+        chance=formats.share(c.chance_to_win), word=word, tone=tone, guard=guard,
     )  # fmt: skip
 
 
@@ -190,5 +211,5 @@ def _parts(v: VariantResult, r: MetricResult, currency: str) -> str:
     if v.numerator is None or v.denominator is None:
         return ""
     in_money = formats.kind_of(r.metric, r.type) == "money"
-    top = formats.major(v.numerator, currency) if in_money else formats.count(round(v.numerator))
+    top = formats.rounded(v.numerator, currency) if in_money else formats.count(round(v.numerator))
     return f"{top} / {formats.count(round(v.denominator))}"

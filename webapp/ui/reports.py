@@ -68,6 +68,7 @@ def show(key: str) -> ResponseReturnValue:
         headline_metrics=metrics,
         headline=rows,
         sections=readings.sections(report, said, currency),
+        because=readings.reasons(report, read.experiment.definition.metrics.primary),
         units=sum(units for _, units, _ in report.variants),
         can=allowed(read.experiment.state),
     )

@@ -7,6 +7,7 @@ from flask_bootstrap import Bootstrap5
 from flask_login import LoginManager, current_user
 from flask_wtf import CSRFProtect
 
+from experiments.errors import OfferlabError
 from experiments.storage.database import reading
 from experiments.storage.storefronts import all_storefronts
 from webapp.errors import problem_of
@@ -63,7 +64,11 @@ def is_page(path: str) -> bool:
 def error_page(error: Exception) -> Response:
     """An error as a page: what happened, and the way back."""
     status, headers, shape = problem_of(error)
-    response = make_response(render_template("error.html", problem=shape), status)
+    try:
+        body = render_template("error.html", problem=shape)
+    except OfferlabError:  # the frame names who is here, and the database that knows may be what is away
+        body = render_template("error_plain.html", problem=shape)
+    response = make_response(body, status)
     response.headers.extend({name: value for name, value in headers.items() if name != "WWW-Authenticate"})
     return response
 

@@ -1,11 +1,12 @@
 """The words of the pages: one plain sentence for each state, action, metric, offer type, check and verdict."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.lifecycle import Action, State
-from webapp.ui.form_errors import anchor, label
+from experiments.lifecycle import State
+from webapp.ui.form_errors import label
 from webapp.ui.targeting_rows import OPERATORS, VALUELESS
 
 
@@ -182,14 +183,17 @@ DECISIONS = {
 }
 
 
+_METRIC_KEYS = re.compile(rf"\b(?:{'|'.join(sorted(METRICS, key=len, reverse=True))})\b")
+
+
 def metric_name(key: str) -> str:
     """A metric in words; its key where there are none."""
     return METRICS[key][0] if key in METRICS else key.replace("_", " ").capitalize()
 
 
-def action_words(action: Action | str) -> ActionWords:
-    """An action in words."""
-    return ACTIONS[action]
+def in_plain_words(sentence: str) -> str:
+    """A sentence of the report with its metrics' names instead of their keys."""
+    return _METRIC_KEYS.sub(lambda found: metric_name(found[0]).lower(), sentence)
 
 
 def check_name(check: str) -> tuple[str, str]:
@@ -200,7 +204,7 @@ def check_name(check: str) -> tuple[str, str]:
 GLOBALS: Mapping[str, Any] = {
     "STATES": STATES, "ACTIONS": ACTIONS, "METRICS": METRICS, "OFFER_TYPES": OFFER_TYPES, "TOUCHPOINTS": TOUCHPOINTS,
     "REFUSALS": REFUSALS, "STATUSES": STATUSES, "DECISIONS": DECISIONS, "OPERATORS": OPERATORS,
-    "VALUELESS": VALUELESS, "metric_name": metric_name, "check_name": check_name, "anchor": anchor,
+    "VALUELESS": VALUELESS, "metric_name": metric_name, "check_name": check_name, "in_plain_words": in_plain_words,
     "place_label": label,
 }  # fmt: skip
 """What every template knows."""
