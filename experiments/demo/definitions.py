@@ -60,7 +60,7 @@ CART_OFFERS: Mapping[str, Any] = {
     "metrics": {
         "primary": "contribution_per_visitor",
         "secondary": ["aov", "items_per_order", "offer_acceptance"],
-        "guardrails": [{"metric": "conversion", "margin": "5%"}],
+        "guardrails": [{"metric": "conversion", "margin": "10%"}],
     },
     "analysis": {"window_days": 14, "minimum_days": 14, "target_mde": "8%"},
 }

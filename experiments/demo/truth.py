@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-VISITS_A_DAY = 2000
+VISITS_A_DAY = 1700
 DAYS = 21
 RETURNING = 0.12
 """Share of visits by somebody who was there before."""
