@@ -30,6 +30,8 @@ def summarise(values: NDArray[np.float64], level: float, units: NDArray[np.int64
     reach = z * np.sqrt(level * (1 - level) / n)
     low = float(ordered[_rank(max(level - reach, 0.0), n)])
     high = float(ordered[_rank(min(level + reach, 1.0), n)])
+    if not high > low:
+        return QuantileSummary(count, at, None, f"the values around the {level:g} quantile are all {at:g}")
     variance = None if units is None else clustered_variance(values <= at, units)
     return QuantileSummary(count, at, standard_error(low, high, level, n, variance))
 
