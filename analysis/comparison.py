@@ -38,7 +38,8 @@ def compare(
         out = _means(metric, blank, plan, estimates, pair)
     if not out.estimable:
         return out
-    out = replace(out, sequential=_any_time(out, plan, pair) if plan.sequential else None)
+    if plan.sequential:
+        out = replace(out, sequential=_any_time(out, plan, pair[0].n + pair[1].n))
     if plan.role(metric.key) == "guardrail" and metric.key in plan.margins:
         out = replace(out, non_inferiority=_guard(metric, estimates, plan))
     if metric.denominator is not None and population.buyers:
@@ -65,6 +66,9 @@ def compare_quantiles(
     out = _means(metric, blank, plan, estimates, ())
     if not out.estimable:
         return out
+    if plan.sequential:
+        seen = summaries[plan.control].units + summaries[variant].units
+        out = replace(out, sequential=_any_time(out, plan, seen))
     return replace(out, method="quantile")
 
 
@@ -160,8 +164,8 @@ def _prior(plan: AnalysisPlan, estimates: lift.Estimates) -> bayes.NormalPrior |
     return None if plan.prior is None or control == 0 else plan.prior.on_difference(control)
 
 
-def _any_time(found: Comparison, plan: AnalysisPlan, pair: Sequence[Moments]) -> AnyTime:
-    n = float(pair[0].n + pair[1].n)
+def _any_time(found: Comparison, plan: AnalysisPlan, units: int) -> AnyTime:
+    n = float(units)
     planned = sequential.UNPLANNED_UNITS if plan.planned_units is None else float(plan.planned_units)
     try:
         reading = sequential.confidence_sequence(

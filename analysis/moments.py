@@ -82,6 +82,21 @@ class Moments:
         )  # fmt: skip
 
     @classmethod
+    def from_summary(cls, names: Sequence[str], n: int, means: ArrayLike, covariances: ArrayLike) -> "Moments":
+        """The moments from means (k) and covariances with divisor n - 1, (k, k): what a published table gives."""
+        mean = np.atleast_1d(np.asarray(means, dtype=np.float64))
+        cov = np.atleast_2d(np.asarray(covariances, dtype=np.float64))
+        if mean.shape != (len(names),) or cov.shape != (len(names), len(names)):
+            raise Invalid.at(
+                "covariances", f"{len(names)} means and as many rows and columns of covariances are needed"
+            )
+        if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
+            raise Invalid.at("means", "holds a value that is missing or not finite")
+        gram = np.array([[float(c) * (n - 1) for c in row] for row in cov], dtype=object)
+        pivot = tuple(map(float, mean))
+        return cls(tuple(names), int(n), np.array([0.0] * len(names), dtype=object), gram, (0,) * len(names), pivot)
+
+    @classmethod
     def from_arrays(cls, names: Sequence[str], rows: NDArray[np.float64]) -> "Moments":
         """The moments of many samples at once: `rows` is (..., units, k), the leading axes stay."""
         pivot = rows.mean(axis=tuple(range(rows.ndim - 1)))

@@ -33,7 +33,9 @@ FORMATS = ("table", "json", "html")
 @click.option("--weights", multiple=True, metavar="VALUE=W", help="Planned share of a variant, on any scale.")
 @click.option("--confidence", type=float, default=0.95, show_default=True)
 @click.option("--sequential", is_flag=True, help="Add intervals that stay valid however often one looks.")
-@click.option("--planned-units", type=int, help="Units planned in all; tunes --sequential.")
+@click.option(
+    "--planned-units", type=int, help="Units planned in control and one variant together; tunes --sequential."
+)
 @click.option("--correction", type=click.Choice(["none", "holm", "bh", "dunnett"]), default="holm", show_default=True)
 @click.option(
     "--cap",

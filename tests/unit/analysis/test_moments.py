@@ -137,3 +137,15 @@ def test_idle_units_count_in_the_mean_of_floats():
     whole = Moments.from_rows({"y": np.array([0.123456, 3.987654, 0, 0])})
     assert listed.mean == pytest.approx(whole.mean)
     assert listed.cov == pytest.approx(whole.cov)
+
+
+def test_a_published_table_of_means_and_variances():
+    rng = np.random.default_rng(8)
+    values = rng.normal(5, 2, (60, 2))
+    told = Moments.from_summary(("a", "b"), 60, values.mean(axis=0), np.cov(values.T))
+    whole = Moments.from_rows({"a": values[:, 0], "b": values[:, 1]})
+    assert told.mean == pytest.approx(whole.mean)
+    assert told.cov == pytest.approx(whole.cov)
+    assert (told + whole).cov == pytest.approx(np.cov(np.concatenate([values, values]).T))
+    with pytest.raises(Invalid):
+        Moments.from_summary(("a",), 60, [1.0, 2.0], [[1.0]])

@@ -86,3 +86,9 @@ def test_a_mistake_is_named(arguments, said):
 def test_no_file():
     with pytest.raises(NotFound):
         CliRunner().invoke(command, ["/none.csv", *BASE[1:]], catch_exceptions=False)
+
+
+def test_a_quantile_has_its_sequence_too():
+    out = as_json("--metric", "p=quantile:years_since_first:0.9", "--sequential")
+    c = out["metrics"][1]["comparisons"][0]
+    assert c["sequential"] is not None or c["estimable"] is False
