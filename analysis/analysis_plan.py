@@ -17,7 +17,8 @@ class AnalysisPlan:
     """Metrics and their roles, the control, and the options of the reading; checked at the door.
 
     `weights` are the planned shares (any scale); `margins` the relative non-inferiority margins of guardrails;
-    `planned_units` tunes the confidence sequence, control and one variant together; `complete` says that no more data will come.
+    `planned_units`, of control and one variant together, tunes the confidence sequence; `complete` says that no more
+    data will come.
     Without roles the first metric is the primary one for the verdict. Raises Invalid.
     """
 

@@ -36,9 +36,8 @@ class Cut:
     units: Mapping[str, int]
 
     @classmethod
-    def of(cls, rows: Rows, units: Mask | None, columns: Iterable[Array]) -> "Cut":
-        """The units of a mask, or all."""
-        counts = np.bincount(rows.variant if units is None else rows.variant[units], minlength=len(rows.names))
+    def of(cls, rows: Rows, units: Mask | None, counts: Mapping[str, int], columns: Iterable[Array]) -> "Cut":
+        """The units of a mask, or all; `counts` are theirs by variant."""
         busy = np.zeros(len(rows.variant), dtype=bool)
         for values in columns:
             busy |= values != 0
@@ -47,8 +46,7 @@ class Cut:
         # a short integer sorts by radix, in one pass
         order = np.argsort(variant.astype(np.int16, copy=False), kind="stable")
         bounds = np.concatenate([[0], np.cumsum(np.bincount(variant, minlength=len(rows.names)))])
-        names = dict(zip(rows.names, map(int, counts), strict=True))
-        return cls(rows.names, listed[order], tuple(map(int, bounds)), names)
+        return cls(rows.names, listed[order], tuple(map(int, bounds)), counts)
 
     def split(self, ordered: Array) -> dict[str, Array]:
         """Each variant's part of an array that is in this order."""
@@ -81,7 +79,7 @@ def _levels(segment: str, words: Labels, rows: Rows) -> dict[str, Mask]:
 
 def _sample(plan: AnalysisPlan, rows: Rows, caps: Caps, units: Mask | None) -> Sample:
     """The Sample of some units: metrics that lack the same rows share one set of Moments."""
-    counts = np.bincount(rows.variant if units is None else rows.variant[units], minlength=len(rows.names))
+    counts = _counted(rows, units)
     shared: dict[tuple[str, ...], list[Metric]] = {}
     for metric in plan.metrics:
         if metric.type != "quantile":
@@ -89,19 +87,27 @@ def _sample(plan: AnalysisPlan, rows: Rows, caps: Caps, units: Mask | None) -> S
             shared.setdefault(holes, []).append(metric)
     populations: dict[str, Population] = {}
     for metrics in shared.values():
-        populations |= _populations(metrics, rows, caps, units)
+        populations |= _populations(metrics, rows, caps, units, counts)
     quantiles = {m.key: _quantiles(m, rows, units) for m in plan.metrics if m.type == "quantile"}
-    return Sample(dict(zip(rows.names, map(int, counts), strict=True)), populations, quantiles)
+    return Sample(counts, populations, quantiles)
 
 
-def _populations(metrics: Sequence[Metric], rows: Rows, caps: Caps, units: Mask | None) -> dict[str, Population]:
+def _counted(rows: Rows, units: Mask | None) -> dict[str, int]:
+    variant = rows.variant if units is None else rows.variant[units]
+    return dict(zip(rows.names, map(int, np.bincount(variant, minlength=len(rows.names))), strict=True))
+
+
+def _populations(
+    metrics: Sequence[Metric], rows: Rows, caps: Caps, units: Mask | None, counts: Mapping[str, int]
+) -> dict[str, Population]:
     known = known_rows(metrics[0], rows)
     if known is not None:
         there = units_with_rows(rows, known)
         units = there if units is None else units & there
+        counts = _counted(rows, units)
     columns = {c: summed(c, rows, known) for m in metrics for c in m.columns}
     columns |= {c: of_first_row(c, rows) for m in metrics for c in m.covariates}
-    cut = Cut.of(rows, units, (c.values for c in columns.values()))
+    cut = Cut.of(rows, units, counts, (c.values for c in columns.values()))
     ordered = {name: Numbers(c.values[cut.order], c.scale, None) for name, c in columns.items()}
     plain = _moments(ordered, cut)
     out = {}

@@ -111,6 +111,10 @@ def _crossovers(crossed: Mask, variant: NDArray[np.signedinteger[Any]], names: S
     return replace(found, status="fail" if found.status == "fail" else "warn", detail=detail)
 
 
+def _within(values: NDArray[Any], low: int, high: int) -> bool:
+    return not len(values) or bool(low <= values.min() and values.max() <= high)
+
+
 def _with_any(plan: AnalysisPlan, rows: Rows) -> tuple[AnalysisPlan, Rows]:
     """A proportion of units with several rows: the unit converts when any of its rows does."""
     columns, any_of = dict(rows.columns), {}
@@ -118,7 +122,7 @@ def _with_any(plan: AnalysisPlan, rows: Rows) -> tuple[AnalysisPlan, Rows]:
         if metric.type != "proportion" or metric.numerator == COUNT:
             continue
         column = rows.columns[metric.numerator]
-        if column.scale or not bool(((column.values == 0) | (column.values == 1)).all()):
+        if column.scale or column.values.dtype.kind == "f" or not _within(column.values, 0, 1):
             raise Invalid.at(metric.numerator, "a proportion's column holds 0 and 1")
         if rows.unit is not None:
             name = f"any {metric.numerator}"
@@ -169,22 +173,20 @@ def known_rows(metric: Metric, rows: Rows) -> Mask | None:
 
 def _missing(plan: AnalysisPlan, rows: Rows) -> list[Check]:
     """Rows left out for a blank, by metric and variant: a fault where the variants lose unlike shares."""
+    blanks = {m.key: known for m in plan.metrics if (known := known_rows(m, rows)) is not None and not known.all()}
+    if not blanks:
+        return [Check("missing_data", "pass", None, 0.0, "no blank in a column that a metric needs")]
     variant = rows.variant if rows.unit is None else rows.variant[rows.unit]
     of = dict(zip(rows.names, map(int, np.bincount(variant, minlength=len(rows.names))), strict=True))
-    parts, statuses, most = [], {"pass"}, 0
-    for metric in plan.metrics:
-        known = known_rows(metric, rows)
-        if known is None or known.all():
-            continue
+    parts, statuses, most = [], set(), 0
+    for metric, known in blanks.items():
         lost = dict(zip(rows.names, map(int, np.bincount(variant[~known], minlength=len(rows.names))), strict=True))
         most = max(most, sum(lost.values()))
-        statuses.add("warn")
-        statuses.add(balance.missing_data(lost, of, metric.key).status)
+        statuses.add(balance.missing_data(lost, of, metric).status)
         by = ", ".join(f"{name} {count:,}" for name, count in lost.items() if count)
-        parts.append(f"{metric.key}: {sum(lost.values()):,} rows left out for a blank ({by})")
-    status: Status = "fail" if "fail" in statuses else "warn" if parts else "pass"
-    detail = "; ".join(parts) or "no blank in a column that a metric needs"
-    return [Check("missing_data", status, None, float(most), detail)]
+        parts.append(f"{metric}: {sum(lost.values()):,} rows left out for a blank ({by})")
+    status: Status = "fail" if "fail" in statuses else "warn"
+    return [Check("missing_data", status, None, float(most), "; ".join(parts))]
 
 
 def units_with_rows(rows: Rows, known: Mask) -> Mask:
