@@ -14,6 +14,7 @@ from experiments.storage.storefronts import all_storefronts
 from experiments.storage.users import User
 from webapp.clock import now
 from webapp.lab import the_lab
+from webapp.ui.form_errors import place
 from webapp.ui.person import Person
 
 blueprint = Blueprint("signing_in", __name__)
@@ -69,11 +70,19 @@ def logout() -> ResponseReturnValue:
 
 @blueprint.get("/link/<token>")
 def link(token: str) -> ResponseReturnValue:
-    """What the link is for, with a button: whoever only looks, as mail scanners do, does not use it up."""
+    """Sign in at once by a link from the operator's own terminal.
+
+    A link that sets a password may have been mailed: it shows a form, so that scanners that look do not use it up.
+    """
     with reading(the_lab().engine) as conn:
         found = link_owner(conn, token, now())
     if found is None:
         raise NotFound("This link was used already, has expired, or never was. Ask for a new one.")
+    if found[1] == "sign_in" and request.method == "GET":
+        with writing(the_lab().engine) as conn:
+            person = redeem(conn, token, None, now())
+        _begin_session(person)
+        return redirect(url_for("signing_in.home"))
     return render_template("link.html", person=found[0], purpose=found[1], errors={})
 
 
@@ -89,7 +98,7 @@ def use_link(token: str) -> ResponseReturnValue:
             found = link_owner(conn, token, now())
         if found is None:
             raise
-        errors = {e.field: e.message for e in refusal.errors}
+        errors = place(refusal.errors, {})
         return render_template("link.html", person=found[0], purpose=found[1], errors=errors), 422
     _begin_session(person)
     return redirect(url_for("signing_in.home"))

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from flask import Flask, Response, g, make_response, render_template, request, session
+from flask import Flask, Request, Response, g, make_response, render_template, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_bootstrap import Bootstrap5
 from flask_login import LoginManager, current_user
 from flask_wtf import CSRFProtect
@@ -32,6 +33,14 @@ POLICY = (
 _csrf = CSRFProtect()
 
 
+class PageSessions(SecureCookieSessionInterface):
+    """Sessions for pages only: what programs call has keys, and its answers do not depend on a cookie."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The page's session; for every other path none, which Flask makes a null session of."""
+        return super().open_session(app, request) if is_page(request.path) else None
+
+
 def install(app: Flask) -> None:
     """Give the application its pages."""
     app.config.update(
@@ -41,6 +50,7 @@ def install(app: Flask) -> None:
         WTF_CSRF_CHECK_DEFAULT=False,  # keys, not cookies, open the JSON routes: only pages need the guard
         WTF_CSRF_TIME_LIMIT=None,  # a form that was open over lunch must not lose what was typed
     )
+    app.session_interface = PageSessions()
     Bootstrap5(app)
     _csrf.init_app(app)
     login = LoginManager(app)
