@@ -1,7 +1,7 @@
 """An experiment's definition: frozen data, checked at the door, never repaired."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from experiments.errors import FieldError, Invalid
-from experiments.identifiers import Key, PlacementKey
+from experiments.identifiers import Key, PlacementKey, UnitId
 from experiments.metrics import BUILT_IN, Metric
 from experiments.offers import Moment, Offer
 from experiments.shape import convert
@@ -59,11 +59,19 @@ class AnalysisPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target_mde: str | None = None
 
 
+class RampStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From when on the coverage is what."""
+
+    at: Moment
+    coverage: Part
+
+
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When it starts and ends by itself; None where people do that."""
+    """When it starts and ends by itself, and how its coverage grows; None where people do that."""
 
     start_at: Moment | None = None
     end_at: Moment | None = None
+    ramp: Annotated[list[RampStep], msgspec.Meta(max_length=50)] = []
 
 
 class LayerRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +97,8 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: MetricPlan = MetricPlan()
     analysis: AnalysisPlan = AnalysisPlan()
     schedule: Schedule = Schedule()
+    allow_list: Annotated[dict[UnitId, str], msgspec.Meta(max_length=1000)] = {}
+    """Visitors or customers who are shown this variant to look at it; they are never part of the comparison."""
 
     @property
     def control(self) -> Variant:
@@ -119,12 +129,18 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return next((v for v in self.variants if v.key == key), None)
 
 
-def parse(value: object, metrics: Mapping[str, Metric] = BUILT_IN) -> Definition:
-    """A definition at the door: Invalid lists every rule that it breaks, each with its field."""
+def parse(
+    value: object, metrics: Mapping[str, Metric] = BUILT_IN, audiences: Collection[str] | None = None
+) -> Definition:
+    """A definition at the door: Invalid lists every rule that it breaks, each with its field.
+
+    With `audiences`, targeting that names another saved audience is refused too.
+    """
     definition = convert(value, Definition)
     if not definition.name:
         definition = msgspec.structs.replace(definition, name=definition.key)
-    errors = [*_check_variants(definition), *_check_plan(definition, metrics), *_check_traffic(definition)]
+    errors = [*_check_variants(definition), *_check_plan(definition, metrics)]
+    errors += [*_check_traffic(definition, audiences), *_check_schedule(definition)]
     if errors:
         raise Invalid(errors)
     return definition
@@ -184,10 +200,26 @@ def _check_share(text: str, field: str, least: Decimal, most: Decimal) -> Iterat
         yield FieldError(field, f"must be {least * 100:f}% to {most * 100:f}%, and is {text}")
 
 
-def _check_traffic(definition: Definition) -> Iterator[FieldError]:
-    yield from check_condition(definition.targeting)
-    layer, schedule = definition.layer, definition.schedule
+def _check_traffic(definition: Definition, audiences: Collection[str] | None) -> Iterator[FieldError]:
+    yield from check_condition(definition.targeting, saved_groups=audiences)
+    layer = definition.layer
     if layer is not None and layer.start >= layer.end:
         yield FieldError("layer.end", f"must be greater than start, {layer.start}, and is {layer.end}")
+    for unit_id, variant in definition.allow_list.items():
+        if definition.variant(variant) is None:
+            yield FieldError(f"allow_list.{unit_id}", f"{variant!r} is not a variant")
+
+
+def _check_schedule(definition: Definition) -> Iterator[FieldError]:
+    schedule = definition.schedule
     if schedule.start_at and schedule.end_at and schedule.start_at >= schedule.end_at:
         yield FieldError("schedule.end_at", "must be later than start_at")
+    time, coverage = schedule.start_at, definition.coverage
+    for i, step in enumerate(schedule.ramp):
+        if time is not None and step.at <= time:
+            yield FieldError(f"schedule.ramp[{i}].at", f"must be later than {time.isoformat()}")
+        if step.coverage <= coverage:  # less coverage would throw out units that are inside
+            yield FieldError(f"schedule.ramp[{i}].coverage", f"must be more than {coverage}, and is {step.coverage}")
+        time, coverage = step.at, step.coverage
+    if time is not None and schedule.ramp and schedule.end_at is not None and time >= schedule.end_at:
+        yield FieldError(f"schedule.ramp[{len(schedule.ramp) - 1}].at", "must be before end_at")

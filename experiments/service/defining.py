@@ -1,27 +1,39 @@
 """Defining: what PMs do with experiments, each change with its line in the audit trail."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
 from experiments.catalogue import Product
 from experiments.definition import Definition, parse, to_json
-from experiments.errors import FieldError, Invalid
+from experiments.errors import Conflict, FieldError, Invalid
 from experiments.identifiers import check_key
 from experiments.lifecycle import Action, after
 from experiments.moment import Micros, micros
 from experiments.offers import Upsell, products_named
+from experiments.schedules import due_action, in_zone
+from experiments.service.layering import check_layer, check_room, with_part
+from experiments.storage.audiences import audiences
 from experiments.storage.products import read_products
 from experiments.storage.registry import (
     AuditEntry,
     Experiment,
     add_experiment,
+    experiments,
     get_experiment,
     replace_definition,
     set_state,
     write_audit,
 )
-from experiments.storage.storefronts import Placement, Storefront, add_placement, bump_revision, placements
+from experiments.storage.storefronts import (
+    Placement,
+    Storefront,
+    add_placement,
+    all_storefronts,
+    bump_revision,
+    placements,
+)
 
 
 def create(conn: Connection, storefront: Storefront, value: object, actor: str, now: Micros) -> Experiment:
@@ -88,8 +100,35 @@ def duplicate(conn: Connection, storefront: Storefront, key: str, new_key: str, 
     return create(conn, storefront, copied, actor, now)
 
 
+def due(conn: Connection, now: Micros) -> int:
+    """Write what the schedules ask for by now, as the actor "schedule": how many experiments started or stopped.
+
+    Doing it again changes nothing; whoever steers one of them at the same moment goes first.
+    """
+    written = 0
+    for storefront in all_storefronts(conn):
+        for experiment in experiments(conn, storefront.id):
+            schedule = experiment.definition.schedule
+            action = due_action(experiment.state, schedule, now)
+            if action is None:
+                continue
+            # the state begins when it was meant to, not when somebody came to write it down
+            planned = schedule.start_at if action == "start" else schedule.end_at
+            at = micros(planned) if planned is not None else now
+            values = {"started_at": at} if action == "start" else {"stopped_at": at}
+            try:
+                _change(conn, experiment, action, "schedule", now, **values)
+            except Conflict:
+                continue
+            written += 1
+    return written
+
+
 def _checked(conn: Connection, storefront: Storefront, value: object) -> Definition:
-    definition = parse(value)
+    if isinstance(value, Mapping):
+        value = with_part(conn, storefront, in_zone(value, storefront.zone))
+    definition = parse(value, audiences=audiences(conn, storefront.id))
+    check_layer(conn, storefront, definition)
     known = _products_named(conn, storefront, definition)
     errors = [
         FieldError(f"variants[{index}].offer.pairs", f"{target!r} is no dearer than {base!r}: that is no upsell")
@@ -122,6 +161,7 @@ def _check_startable(conn: Connection, storefront: Storefront, experiment: Exper
         errors.append(FieldError("schedule.end_at", "is in the past: the experiment would end at once"))
     if errors:
         raise Invalid(errors)
+    check_room(conn, storefront, definition)
 
 
 def _ensure_placement(conn: Connection, storefront: Storefront, key: str, now: Micros) -> None:

@@ -90,6 +90,9 @@ def exposure_row(view: StorefrontView, exposure: Exposure, *, historic: bool) ->
     if unit_id is None:
         raise UnknownThing("no_unit", f"{unit}_id", f"is required: the unit of {experiment.key!r} is the {unit}")
     if not historic:
+        if unit_id in experiment.definition.allow_list:
+            message = f"{unit_id!r} is on the allow-list of {experiment.key!r}: who only looks is never counted"
+            raise UnknownThing("forced", f"{unit}_id", message)
         _check_counts(experiment, exposure.at)
     day = day_number(exposure.at, view.storefront.zone)
     return ExposureRow(

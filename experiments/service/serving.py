@@ -8,13 +8,15 @@ from typing import Annotated, Any
 
 import msgspec
 
-from experiments.assignment import Assignment, Inside, Rule, Unit, assign
+from experiments.assignment import Assignment, Eligible, Inside, Rule, Trace, Unit, assign, forced
 from experiments.events import Exposure
-from experiments.identifiers import PlacementKey, ProductId, UnitId
+from experiments.explanation import explain
+from experiments.identifiers import Key, PlacementKey, ProductId, UnitId
 from experiments.moment import Micros
 from experiments.offers import NoOffer
 from experiments.resolution import Context, Refusal, ServedOffer
 from experiments.service.snapshot import Resolved, StorefrontView
+from experiments.signals import SILENT, Signals
 
 NOTHING = ServedOffer(NoOffer())
 """What is shown when nothing applies."""
@@ -53,22 +55,75 @@ class AssignmentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     attributes: dict[str, Any] = {}
     context: ContextInput = ContextInput()
     record: bool = True
+    preview: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+    explain: bool = False
 
 
-def decide(view: StorefrontView, request: AssignmentRequest, now: Micros, inside: Inside) -> Assignment:
-    """Which variant, and what it shows; nothing is written."""
-    rules = view.rules.get(request.placement)
-    if not rules:
-        return Assignment("no_experiment")
+class Preview(msgspec.Struct, frozen=True):
+    """A variant that somebody may look at, whatever the experiment's state."""
+
+    experiment: Key
+    variant: Key
+
+
+def decide(
+    view: StorefrontView,
+    request: AssignmentRequest,
+    now: Micros,
+    inside: Inside,
+    signals: Signals = SILENT,
+    preview: Preview | None = None,
+    trace: Trace | None = None,
+) -> Assignment:
+    """Which variant, and what it shows; nothing is written. What became of each rule goes into the trace.
+
+    In order: the kill switch, a preview, bots and consent, then the rules with their own gates.
+    """
+    placement = request.placement
+    if placement in view.paused:
+        return Assignment("forced")
     context = request.context.context()
-    attributes = {**request.attributes, "id": request.visitor_id, "visitor_id": request.visitor_id}
-    if request.customer_id is not None:
-        attributes["customer_id"] = request.customer_id
 
     def eligible(rule: Rule) -> Resolved:
         return resolve_variants(view, rule, context, now)
 
-    return assign(rules, Unit(request.visitor_id, request.customer_id), attributes, now, eligible, inside)
+    if preview is not None and (shown := _previewed(view, placement, preview, eligible)) is not None:
+        return shown
+    rules = view.rules.get(placement)
+    if not rules:
+        return Assignment("no_experiment")
+    attributes = {**request.attributes, "id": request.visitor_id, "visitor_id": request.visitor_id}
+    if request.customer_id is not None:
+        attributes["customer_id"] = request.customer_id
+    refused = view.storefront.policy.refusal(signals, attributes)
+    if refused is not None:
+        return Assignment(refused)
+    unit = Unit(request.visitor_id, request.customer_id)
+    return assign(rules, unit, attributes, now, eligible, inside, held_out=is_held_out(view, unit), trace=trace)
+
+
+def is_held_out(view: StorefrontView, unit: Unit) -> bool:
+    """Whether the visitor sees nothing of the programme; the holdout's unit is the visitor, logged in or not."""
+    return view.holdout is not None and view.holdout.holds(unit.visitor_id)
+
+
+def _previewed(view: StorefrontView, placement: str, preview: Preview, eligible: Eligible) -> Assignment | None:
+    experiment = view.experiments.get(preview.experiment)
+    if experiment is None or experiment.definition.placement != placement:
+        return None  # a link is for one placement; the others show what they always show
+    variants = [variant.key for variant in experiment.definition.variants]
+    if preview.variant not in variants:
+        return None
+    return forced(view.rule(experiment), variants.index(preview.variant), "preview", eligible)
+
+
+def explanation(
+    view: StorefrontView, request: AssignmentRequest, made: Assignment, trace: Trace, now: Micros
+) -> list[dict[str, Any]]:
+    """Why it was this: each rule of the placement, with each gate passed or not."""
+    unit = Unit(request.visitor_id, request.customer_id)
+    rules = view.rules.get(request.placement, ())
+    return explain(rules, trace, made, unit, now, held_out=is_held_out(view, unit))
 
 
 def resolve_variants(view: StorefrontView, rule: Rule, context: Context, now: Micros) -> Resolved:

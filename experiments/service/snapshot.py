@@ -12,15 +12,18 @@ from experiments.assignment import Rule, compile_rule
 from experiments.catalogue import Catalogue
 from experiments.errors import OfferlabError, Unavailable
 from experiments.identifiers import StorefrontId
+from experiments.layers import Layer
 from experiments.lifecycle import SERVING
 from experiments.moment import SECOND, Micros
 from experiments.recommend import History
 from experiments.resolution import Context, Refusal, Resolver, ServedOffer
+from experiments.service.rows import Rows, StorefrontRows, read_rows
+from experiments.signals import Holdout
 from experiments.storage.database import reading
-from experiments.storage.keys import KeyKind, live_keys
-from experiments.storage.products import read_products
-from experiments.storage.registry import Experiment, experiments
-from experiments.storage.storefronts import Placement, Storefront, all_storefronts, current_revision, placements
+from experiments.storage.keys import KeyKind
+from experiments.storage.registry import Experiment
+from experiments.storage.storefronts import Placement, Storefront, current_revision
+from experiments.targeting import SavedGroups
 
 Resolved = tuple[Sequence[ServedOffer], Mapping[str, Refusal]]
 """What each variant of an experiment would show, and for those that could not be shown, why."""
@@ -43,6 +46,19 @@ class StorefrontView:
     experiments: Mapping[str, Experiment]
     resolved: dict[tuple[int, Context], Resolved] = field(default_factory=dict)
     """What was resolved before, by experiment and context; it goes with this view, so nothing in it is ever stale."""
+    layers: Mapping[str, Layer] = field(default_factory=dict)
+    saved_groups: SavedGroups = field(default_factory=dict)
+    """The saved audiences, as GrowthBook's SDKs read them."""
+    holdout: Holdout | None = None
+    paused: frozenset[str] = frozenset()
+    """Placements whose kill switch is on."""
+
+    def rule(self, experiment: Experiment) -> Rule:
+        """An experiment of this storefront as a rule, whatever its state."""
+        known = next(
+            (r for r in self.rules.get(experiment.definition.placement, ()) if r.experiment_id == experiment.id), None
+        )
+        return known or _compiled(experiment, self.layers, self.saved_groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,45 +68,73 @@ class Snapshot:
     revision: int
     storefronts: Mapping[StorefrontId, StorefrontView]
     keys: Mapping[str, tuple[StorefrontId, KeyKind]]
+    rows: Rows
 
     @classmethod
     def load(cls, conn: Connection, previous: Self | None = None) -> Self:
-        """The present state; a catalogue that has not changed since `previous` is not read again."""
-        number = current_revision(conn)
-        views: dict[StorefrontId, StorefrontView] = {}
-        for storefront in all_storefronts(conn):
-            before = previous.storefronts.get(storefront.id) if previous else None
-            views[storefront.id] = _view(conn, storefront, before)
-        keys = {key.digest: (key.storefront_id, key.kind) for key in live_keys(conn)}
-        return cls(number, views, keys)
+        """The present state; a catalogue or a rule that has not changed since `previous` is not made again."""
+        return cls.of(read_rows(conn, previous.rows if previous else None), previous)
+
+    @classmethod
+    def of(cls, rows: Rows, previous: Self | None = None) -> Self:
+        """These rows, compiled."""
+        before = previous.storefronts if previous else {}
+        views = {found.storefront.id: _view(found, before.get(found.storefront.id)) for found in rows.storefronts}
+        keys = {key.digest: (key.storefront_id, key.kind) for key in rows.keys}
+        return cls(rows.revision, views, keys, rows)
 
 
-def _view(conn: Connection, storefront: Storefront, before: StorefrontView | None) -> StorefrontView:
+def _view(rows: StorefrontRows, before: StorefrontView | None) -> StorefrontView:
+    storefront = rows.storefront
     if before is not None and before.storefront.products_at == storefront.products_at:
         catalogue, resolver = before.catalogue, before.resolver
     else:
-        products = {p.product_id: p for p in read_products(conn, storefront.id)}
-        catalogue = Catalogue(products, storefront.currency)
+        catalogue = Catalogue({p.product_id: p for p in rows.products}, storefront.currency)
         resolver = Resolver(catalogue, History())
-    known = {record.key: record for record in experiments(conn, storefront.id)}
+    groups = {key: audience.group for key, audience in rows.audiences.items()}
+    made = {r.experiment_id: r for rules in before.rules.values() for r in rules} if before else {}
+    if before is not None and (before.saved_groups != groups or before.layers != rows.layers):
+        made = {}
+    policy = storefront.policy
     return StorefrontView(
         storefront=storefront,
         catalogue=catalogue,
         resolver=resolver,
-        placements={p.key: p for p in placements(conn, storefront.id)},
-        rules=_rules(known.values()),
-        experiments=known,
+        placements={p.key: p for p in rows.placements},
+        rules=_rules(rows.experiments, rows.layers, groups, made),
+        experiments={record.key: record for record in rows.experiments},
+        layers=rows.layers,
+        saved_groups=groups,
+        holdout=Holdout(policy.holdout, policy.holdout_seed) if policy.holdout else None,
+        paused=frozenset(p.key for p in rows.placements if p.paused),
     )
 
 
-def _rules(records: Iterable[Experiment]) -> dict[str, tuple[Rule, ...]]:
-    """By placement: decided winners first, then the running experiments, the oldest first."""
-    by_placement: dict[str, list[Rule]] = {}
+def in_order(records: Iterable[Experiment]) -> list[Experiment]:
+    """Those with a rule, in order of priority: decided winners first, then the experiments, the oldest first."""
     live = [r for r in records if r.winner or r.state in SERVING or r.state in {"scheduled", "paused"}]
-    for record in sorted(live, key=lambda r: (r.winner is None, r.id)):
-        rule = compile_rule(record.id, record.definition, record.state, record.seed, winner=record.winner)
+    return sorted(live, key=lambda r: (r.winner is None, r.id))
+
+
+def _rules(
+    records: Iterable[Experiment], layers: Mapping[str, Layer], groups: SavedGroups, made: Mapping[int, Rule]
+) -> dict[str, tuple[Rule, ...]]:
+    by_placement: dict[str, list[Rule]] = {}
+    for record in in_order(records):
+        rule = made.get(record.id)
+        if rule is None or rule.definition is not record.definition or rule.state != record.state:
+            rule = _compiled(record, layers, groups)
         by_placement.setdefault(record.definition.placement, []).append(rule)
     return {key: tuple(rules) for key, rules in by_placement.items()}
+
+
+def _compiled(record: Experiment, layers: Mapping[str, Layer], groups: SavedGroups) -> Rule:
+    part = record.definition.layer
+    # a layer's name is a good seed too, for experiments of a time when layers were only named
+    layer_seed = "" if part is None else layers[part.key].seed if part.key in layers else part.key
+    return compile_rule(
+        record.id, record.definition, record.state, record.seed, layer_seed, winner=record.winner, saved_groups=groups
+    )
 
 
 class Snapshots:

@@ -1,5 +1,6 @@
 """Experiments and their audit trail, as rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,10 +72,12 @@ def get_experiment(conn: Connection, storefront_id: StorefrontId, key: str) -> E
     return _experiment(row)
 
 
-def experiments(conn: Connection, storefront_id: StorefrontId) -> list[Experiment]:
-    """Every experiment of a storefront, newest first."""
+def experiments(
+    conn: Connection, storefront_id: StorefrontId, known: Mapping[int, Experiment] | None = None
+) -> list[Experiment]:
+    """Every experiment of a storefront, newest first; definitions `known` in the same version are not read again."""
     query = select(experiment).where(experiment.c.storefront_id == storefront_id).order_by(experiment.c.id.desc())
-    return [_experiment(row) for row in conn.execute(query)]
+    return [_experiment(row, known.get(row.id) if known else None) for row in conn.execute(query)]
 
 
 def replace_definition(conn: Connection, before: Experiment, definition: Definition) -> Experiment:
@@ -104,13 +107,13 @@ def set_state(conn: Connection, before: Experiment, state: State, **values: obje
     return get_experiment(conn, before.storefront_id, before.key)
 
 
-def _experiment(row: Row[tuple[object, ...]]) -> Experiment:
+def _experiment(row: Row[tuple[object, ...]], known: Experiment | None = None) -> Experiment:
     return Experiment(
         id=ExperimentId(row.id),
         storefront_id=StorefrontId(row.storefront_id),
         state=row.state,
         seed=row.seed,
-        definition=parse(row.definition),
+        definition=known.definition if known and known.version == row.version else parse(row.definition),
         fingerprint=row.fingerprint,
         version=row.version,
         created_at=row.created_at,

@@ -1,6 +1,6 @@
 """Storefronts and their placements, as rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from experiments.errors import Conflict, NotFound
 from experiments.identifiers import StorefrontId
 from experiments.moment import Micros
+from experiments.signals import Policy
 from experiments.storage.tables import placement, revision, storefront
 
 TOUCHPOINTS = ("product_page", "cart", "checkout", "post_purchase")
@@ -15,7 +16,7 @@ TOUCHPOINTS = ("product_page", "cart", "checkout", "post_purchase")
 
 @dataclass(frozen=True, slots=True)
 class Storefront:
-    """A tenant: its currency, its time zone, the origins its pages are served from."""
+    """A tenant: its currency, its time zone, the origins its pages are served from, who is served."""
 
     id: StorefrontId
     key: str
@@ -24,6 +25,7 @@ class Storefront:
     zone: ZoneInfo
     origins: tuple[str, ...]
     products_at: Micros
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Placement:
     key: str
     name: str
     touchpoint: str | None
+    paused: bool = False
+    """The kill switch: everyone sees no offer here."""
 
 
 def add_storefront(
@@ -42,7 +46,8 @@ def add_storefront(
     if conn.execute(select(storefront.c.id).where(storefront.c.key == key)).first():
         raise Conflict("key_taken", f"There is a storefront {key!r} already")
     values = {"key": key, "name": name, "currency": currency, "timezone": timezone, "origins": list(origins)}
-    conn.execute(insert(storefront).values(**values, products_at=now, created_at=now))
+    seed = f"holdout/{key}"
+    conn.execute(insert(storefront).values(**values, products_at=now, created_at=now, holdout_seed=seed))
     added = get_storefront(conn, key)
     for touchpoint in TOUCHPOINTS:
         add_placement(conn, added.id, Placement(touchpoint, touchpoint.replace("_", " ").capitalize(), touchpoint), now)
@@ -71,7 +76,13 @@ def _storefront(row: Row[tuple[object, ...]]) -> Storefront:
         zone=ZoneInfo(row.timezone),
         origins=tuple(row.origins),
         products_at=row.products_at,
+        policy=Policy(row.bots, row.consent, bool(row.honours_gpc), row.holdout, row.holdout_seed),
     )
+
+
+def change_storefront(conn: Connection, storefront_id: StorefrontId, **values: object) -> None:
+    """Other settings for a storefront, by the names of the columns."""
+    conn.execute(update(storefront).where(storefront.c.id == storefront_id).values(**values))
 
 
 def touch_products(conn: Connection, storefront_id: StorefrontId, now: Micros) -> None:
@@ -90,7 +101,22 @@ def add_placement(conn: Connection, storefront_id: StorefrontId, new: Placement,
 def placements(conn: Connection, storefront_id: StorefrontId) -> list[Placement]:
     """The placements of a storefront, in the order they were made."""
     query = select(placement).where(placement.c.storefront_id == storefront_id).order_by(placement.c.id)
-    return [Placement(row.key, row.name, row.touchpoint) for row in conn.execute(query)]
+    return [Placement(row.key, row.name, row.touchpoint, bool(row.paused)) for row in conn.execute(query)]
+
+
+def get_placement(conn: Connection, storefront_id: StorefrontId, key: str) -> Placement:
+    """The placement of that key; NotFound where the storefront has none."""
+    found = next((p for p in placements(conn, storefront_id) if p.key == key), None)
+    if found is None:
+        raise NotFound(f"There is no placement {key!r}")
+    return found
+
+
+def change_placement(conn: Connection, storefront_id: StorefrontId, changed: Placement) -> None:
+    """Another name or touchpoint for a placement, or its kill switch."""
+    which = (placement.c.storefront_id == storefront_id, placement.c.key == changed.key)
+    values = {"name": changed.name, "touchpoint": changed.touchpoint, "paused": changed.paused}
+    conn.execute(update(placement).where(*which).values(**values))
 
 
 def current_revision(conn: Connection) -> int:

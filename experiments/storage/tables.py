@@ -7,6 +7,7 @@ units did: a repeat has the same (storefront, event_key) and is no second row.
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 NAMES = {
@@ -53,6 +55,11 @@ storefront = Table(
         "products_at", BigInteger, nullable=False
     ),  # the catalogue's last change: who has this one need not read it again
     Column("created_at", BigInteger, nullable=False),
+    Column("bots", Text, nullable=False, server_default="crawlers"),
+    Column("consent", Text, nullable=False, server_default="not_needed"),
+    Column("honours_gpc", Boolean, nullable=False, server_default=false()),
+    Column("holdout", Integer, nullable=False, server_default="0"),  # hundredths of a percent
+    Column("holdout_seed", Text, nullable=False, server_default=""),
 )
 
 api_key = Table(
@@ -96,6 +103,7 @@ placement = Table(
     Column("name", Text, nullable=False),
     Column("touchpoint", Text),  # NULL: named by an experiment before anybody said where it is
     Column("created_at", BigInteger, nullable=False),
+    Column("paused", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("storefront_id", "key"),
 )
 
@@ -133,6 +141,31 @@ experiment = Table(
     Column("stopped_at", BigInteger),
     Column("decided_at", BigInteger),
     Column("decision", JSON),
+    UniqueConstraint("storefront_id", "key"),
+)
+
+layer = Table(
+    "layer",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _storefront_id(),
+    Column("key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("seed", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("storefront_id", "key"),
+)
+
+audience = Table(
+    "audience",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _storefront_id(),
+    Column("key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("definition", JSON, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
     UniqueConstraint("storefront_id", "key"),
 )
 
