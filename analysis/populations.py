@@ -94,7 +94,7 @@ def _sample(plan: AnalysisPlan, rows: Rows, caps: Caps, units: Mask | None) -> S
 
 def _counted(rows: Rows, units: Mask | None) -> dict[str, int]:
     variant = rows.variant if units is None else rows.variant[units]
-    return dict(zip(rows.names, map(int, np.bincount(variant, minlength=len(rows.names))), strict=True))
+    return {name: int(np.count_nonzero(variant == code)) for code, name in enumerate(rows.names)}
 
 
 def _populations(
@@ -146,7 +146,7 @@ def _arms(metric: Metric, columns: Mapping[str, Numbers], cut: Cut) -> dict[str,
     if metric.type == "proportion":
         return {}
     raw = [columns[c].values for c in metric.columns]
-    did = np.flatnonzero(raw[0] if len(raw) == 1 else (raw[0] != 0) | (raw[1] != 0))
+    did = np.flatnonzero(raw[0] != 0 if len(raw) == 1 else (raw[0] != 0) | (raw[1] != 0))
     values, *over = [Numbers(columns[c].values[did], columns[c].scale, None).floats for c in metric.columns]
     if over:
         if over[0].sum() == 0:
