@@ -7,12 +7,14 @@ from sqlalchemy import Connection
 from analysis import balance, queries
 from analysis.analysis_plan import AnalysisPlan, Role
 from analysis.checks import Check
+from analysis.decision import Verdict
 from analysis.moments import Moments
 from analysis.queries import pairs
 from analysis.reading import analyze_sample
 from analysis.report import Report
 from analysis.sample import Population, Sample
 from experiments.definition import Definition
+from experiments.lifecycle import MEASURING
 from experiments.metrics import BUILT_IN, Metric
 from experiments.moment import DAY, Micros, iso
 from experiments.money import exponent
@@ -40,11 +42,11 @@ def experiment_report(conn: Connection, storefront: Storefront, experiment: Expe
         money_places=exponent(storefront.currency),
     )
     counts = queries.count(conn, scope, [variant.key for variant in definition.variants])
-    columns = sorted({column for metric in metrics for column in metric.columns})
+    columns = sorted({"converted"} | {column for metric in metrics for column in metric.columns})
     cells = queries.cells(conn, scope, columns, counts)
     sample = Sample(
         units=counts.units,
-        populations={metric.key: Population(_population(metric, cells, definition)) for metric in metrics},
+        populations={metric.key: _population(metric, cells, definition) for metric in metrics},
         checks=tuple(_checks(metrics, counts, cells)),
     )
     report = analyze_sample(sample, analysis_plan(experiment, metrics, as_of))
@@ -53,7 +55,8 @@ def experiment_report(conn: Connection, storefront: Storefront, experiment: Expe
         "data_from": None if counts.first_at is None else iso(counts.first_at),
         "last_exposure": None if counts.last_at is None else iso(counts.last_at),
     }
-    return replace(report, extra={**report.extra, **dates})
+    verdict = _in_time(report.verdict, experiment, counts.first_at, as_of)
+    return replace(report, verdict=verdict, extra={**report.extra, **dates})
 
 
 def planned_metrics(definition: Definition) -> tuple[Metric, ...]:
@@ -86,28 +89,51 @@ def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Mi
     )
 
 
-def _population(metric: Metric, cells: dict[queries.Cell, Moments], definition: Definition) -> dict[str, Moments]:
-    """The Moments of the units whose orders are known well enough for this metric, by variant, control first."""
+def _in_time(verdict: Verdict, experiment: Experiment, first_at: Micros | None, as_of: Micros) -> Verdict:
+    """The verdict, or none yet: before the minimum run time only a failed check is said."""
+    least = experiment.definition.analysis.minimum_days
+    if verdict.decision == "fix_first" or experiment.state not in MEASURING or first_at is None:
+        return verdict
+    days = (as_of - first_at) / DAY
+    if days >= least:
+        return verdict
+    because = f"{days:.1f} of at least {least} days have passed: weekdays and weekends must both be in"
+    return replace(verdict, decision="keep_running", variant=None, because=(because,))
+
+
+def _population(metric: Metric, cells: dict[queries.Cell, Moments], definition: Definition) -> Population:
+    """The units whose orders are known well enough for this metric, by variant, control first.
+
+    A unit with an order of unknown amount is left out of the metrics of money. A unit with an order of unknown cost
+    cannot be left out of contribution: buyers alone have costs, and without them profit would be a number about those
+    who did not buy.
+    """
     columns = set(metric.columns)
     found: dict[str, Moments] = {}
+    buyers = unknown = 0
     for (variant, revenue_known, cost_known), moments in cells.items():
-        if (columns & NEEDS_REVENUE and not revenue_known) or (columns & NEEDS_COST and not cost_known):
+        if columns & NEEDS_COST:
+            ordering = int(moments.n if not cost_known else moments.restrict(["converted"]).total[0])
+            buyers, unknown = buyers + ordering, unknown + (0 if cost_known else int(moments.n))
+        if columns & NEEDS_REVENUE and not revenue_known:
             continue
         found[variant] = found[variant] + moments if variant in found else moments
     nothing = Moments.from_aggregates(0, dict.fromkeys(metric.columns, 0), dict.fromkeys(pairs(metric.columns), 0))
     order = [definition.control.key, *(v.key for v in definition.variants if v.key != definition.control.key)]
-    return {variant: found.get(variant, nothing).restrict(metric.columns) for variant in order}
+    refused = None
+    if unknown:
+        refused = f"the cost of an order is not known for {unknown:,} of {buyers:,} buyers; a missing cost is not zero"
+    return Population({v: found.get(v, nothing).restrict(metric.columns) for v in order}, refused=refused)
 
 
 def _checks(metrics: tuple[Metric, ...], counts: queries.Counts, cells: dict[queries.Cell, Moments]) -> list[Check]:
     units = counts.units
     found = [balance.crossovers(counts.crossovers, units)]
-    for name, needed, place in (("revenue", NEEDS_REVENUE, 1), ("cost", NEEDS_COST, 2)):
-        if any(needed & set(metric.columns) for metric in metrics):
-            missing = dict.fromkeys(units, 0)
-            for cell, moments in cells.items():
-                missing[cell[0]] = missing.get(cell[0], 0) + (0 if cell[place] else int(moments.n))
-            found.append(balance.missing_data(missing, units, name))
+    if any(NEEDS_REVENUE & set(metric.columns) for metric in metrics):
+        missing = dict.fromkeys(units, 0)
+        for (variant, revenue_known, _), moments in cells.items():
+            missing[variant] = missing.get(variant, 0) + (0 if revenue_known else int(moments.n))
+        found.append(balance.missing_data(missing, units, "revenue"))
     if counts.strays:
         detail = f"{counts.strays:,} units were exposed to variants that the definition does not have"
         found.append(Check("variants", "fail", None, None, detail))

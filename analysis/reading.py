@@ -13,7 +13,7 @@ from analysis.correction import correct
 from analysis.decision import Rule, decide
 from analysis.findings import findings
 from analysis.moments import Moments
-from analysis.report import MetricResult, Report, VariantResult
+from analysis.report import Comparison, MetricResult, Report, VariantResult
 from analysis.sample import Population, QuantileSummary, Sample
 from experiments.errors import NotEstimable
 from experiments.metrics import Metric
@@ -101,6 +101,8 @@ def _read(
     population = sample.populations[metric.key]
     moments = population.moments
     here = [v for v in order if v in moments]
+    if population.refused is not None:
+        return _refused(metric, plan, {v: int(moments[v].n) for v in here}, population.refused)
     variants = tuple(_variant(metric, v, moments[v], population) for v in here)
     adjusted = adjust(metric, moments, plan, here, unlike)
     comparisons = tuple(compare(metric, v, population, plan, adjusted.get(v)) for v in here if v != plan.control)
@@ -109,6 +111,15 @@ def _read(
         variants, comparisons,
         None if population.cap is None else
         {"percentile": population.cap.percentile, "value": population.cap.value},
+    )  # fmt: skip
+
+
+def _refused(metric: Metric, plan: AnalysisPlan, units: Mapping[str, int], reason: str) -> MetricResult:
+    """A metric without a number, and why."""
+    return MetricResult(
+        metric.key, metric.type, plan.role(metric.key), sum(units.values()), metric.direction,
+        tuple(VariantResult(v, n, None, None, None, None) for v, n in units.items()),
+        tuple(Comparison(v, plan.control, estimable=False, reason=reason) for v in units if v != plan.control),
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class Population:
     """The units one metric is computed over, by variant; `uncapped` where a cap changed the numbers.
 
     `arms` holds the third moments and extremes of the linearised metric, for the checks on tails; `buyers` the values
-    of the units with a denominator, for the bounds of a ratio.
+    of the units with a denominator, for the bounds of a ratio; `refused` says why the metric cannot be given at all.
     """
 
     moments: Mapping[str, Moments]
@@ -45,6 +45,7 @@ class Population:
     uncapped: Mapping[str, Moments] | None = None
     arms: Mapping[str, Arm] = field(default_factory=dict)
     buyers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from analysis.experiment import experiment_report
 from experiments.moment import DAY, Micros, moment
 from experiments.storage.database import reading
 from experiments.storage.registry import get_experiment
-from tests.shop import NOW, Shop, experiment, exposed, open_shop, order, refund
+from tests.shop import NOW, Shop, a_a, experiment, exposed, open_shop, order, refund
 
 VARIANTS = ("control", "upsell", "cross-sell", "bundle")
 METRICS = {
@@ -135,6 +135,33 @@ def test_an_order_of_unknown_amount_still_converts_and_is_left_out_of_money(engi
     assert found["conversion"].variant("upsell").units == 20
     assert found["revenue_per_visitor"].variant("upsell").units == 19
     assert found["revenue_per_visitor"].variant("upsell").value == pytest.approx(90 / 19)
+
+
+def test_contribution_is_not_given_while_a_cost_is_unknown(engine: Engine) -> None:
+    shop = open_shop(engine)
+    shop.define(experiment(metrics={"primary": "contribution_per_visitor"}))
+    shop.expose(*(exposed(f"v{i}", "control" if i % 2 else "upsell") for i in range(400)))
+    line = [{"product_id": "A1", "quantity": 1, "price": "10"}]
+    shop.convert(*(order(f"o{i}", f"v{i}", "10.00", items=line) for i in range(60)))
+    known = report(shop)["contribution_per_visitor"].comparison("upsell")
+    assert known.estimable
+    shop.convert(order("unknown", "v70", "10.00"))
+    comparison = report(shop)["contribution_per_visitor"].comparison("upsell")
+    assert not comparison.estimable
+    assert comparison.reason == ("the cost of an order is not known for 1 of 61 buyers; a missing cost is not zero")
+
+
+def test_no_verdict_before_the_minimum_run_time(engine: Engine) -> None:
+    shop = open_shop(engine)
+    shop.define(a_a(analysis={"minimum_days": 7}))
+    met = [exposed(f"v{i}", "control" if i % 2 else "t1", experiment="same") for i in range(2000)]
+    shop.expose(*met)
+    shop.convert(*(order(f"o{i}", f"v{i}", f"10.{i % 100:02}") for i in range(0, 2000, 2)))
+    early, late = (report(shop, "same", Micros(NOW + days * DAY)).verdict for days in (1, 8))
+    assert (early.decision, early.because) == (
+        "keep_running", ("1.0 of at least 7 days have passed: weekdays and weekends must both be in",),
+    )  # fmt: skip
+    assert (late.decision, late.variant) == ("ship", "t1")
 
 
 def test_an_empty_experiment_has_a_report_that_says_so(engine: Engine) -> None:
