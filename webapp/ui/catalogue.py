@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -11,8 +12,7 @@ from flask.typing import ResponseReturnValue
 from experiments.catalogue import Product, parse_product
 from experiments.errors import FieldError, Invalid, Malformed
 from experiments.service.settings import store_products
-from experiments.storage.database import reading, writing
-from experiments.storage.products import read_products
+from experiments.storage.database import writing
 from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.experiments import the_view
@@ -58,8 +58,10 @@ def upload() -> ResponseReturnValue:
     file = request.files.get("file")
     if file is None or not file.filename:
         return _show(problem="Choose a CSV file first."), 422
+    with closing(file):
+        content = file.read()
     try:
-        products, wrong = read_csv(file.read(), here().currency)
+        products, wrong = read_csv(content, here().currency)
     except Malformed as refusal:
         return _show(problem=refusal.message), 422
     if wrong:
@@ -124,8 +126,7 @@ def _values(row: dict[str, str]) -> dict[str, object]:
 
 
 def _show(problem: str | None = None, wrong: list[RowError] | None = None) -> str:
-    with reading(the_lab().engine) as conn:
-        products = read_products(conn, here().id)
+    products = list(the_view().catalogue)
     words = request.args.get("q", "")
     found = search(products, words)
     number = request.args.get("page", 1, type=int)
