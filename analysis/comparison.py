@@ -10,6 +10,7 @@ from analysis import bayes, lift, proportions, sequential
 from analysis.analysis_plan import AnalysisPlan
 from analysis.beta_binomial import win_and_loss
 from analysis.decompose import lee_bounds
+from analysis.fieller import Interval
 from analysis.moments import Moments
 from analysis.report import Adjusted, AnyTime, Comparison, Effect, NonInferiority
 from analysis.sample import Population, QuantileSummary
@@ -147,7 +148,7 @@ def _lift(estimates: lift.Estimates, plan: AnalysisPlan) -> Effect:
     return _lift_with(estimates, lift.lift(estimates, 1, alpha=plan.alpha))
 
 
-def _lift_with(estimates: lift.Estimates, bounds: lift.Interval) -> Effect:
+def _lift_with(estimates: lift.Estimates, bounds: Interval) -> Effect:
     point = _point_lift(estimates)
     return Effect(point.estimate, bounds.low, bounds.high, None, bounds.reason or point.reason)
 

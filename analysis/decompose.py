@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from analysis.lift import Interval
+from analysis.fieller import Interval
 from analysis.moments import Moments
 from analysis.report import Effect
 from experiments.errors import Invalid, NotEstimable

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr, stdtrit
 
+from analysis.fieller import Interval, fieller
 from analysis.moments import Moments
 from experiments.errors import NotEstimable
 from experiments.metrics import Direction, Metric
@@ -56,15 +57,6 @@ class Difference:
     high: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Two bounds; one that does not exist is None, and `reason` says why."""
-
-    low: float | None
-    high: float | None
-    reason: str | None = None
-
-
 def estimate(metric: Metric, variants: Sequence[Moments], adjust: bool = False) -> Estimates:
     """The metric in each variant by the delta method over units (Deng, Knoblich & Lu 2018, eq. 3).
 
@@ -85,7 +77,7 @@ def estimate(metric: Metric, variants: Sequence[Moments], adjust: bool = False) 
         own = values * (1 - values) / units
         return Estimates(values, _diagonal(own), own, units, gaps)
     if not adjust:
-        own = _variances(samples, influence, influence) / units
+        own = _own_variances(samples, influence) / units
         return Estimates(values, _diagonal(own), own, units, gaps)
     return _adjusted(samples, means, values, gaps, influence, units, len(metric.columns))
 
@@ -164,29 +156,6 @@ def lift(estimates: Estimates, treatment: int, control: int = 0, alpha: float = 
     return found
 
 
-def fieller(
-    m_c: float, v_c: float, m_t: float, v_t: float, cov: float, critical: float, gap: float | None = None
-) -> Interval:
-    """Fieller's (1954) interval of m_t / m_c - 1, unbounded where m_c is within `critical` standard errors of 0.
-
-    The roots of (m_t - r m_c)^2 = critical^2 (v_t - 2 r cov + r^2 v_c); it excludes 0 exactly when the z-test does.
-    `gap` is m_t - m_c where that is known to more digits.
-    """
-    square = critical**2
-    if m_c == 0:
-        return Interval(None, None, "the control's value is 0")
-    a = m_c**2 - square * v_c
-    if a <= 0:
-        return Interval(None, None, "the control's value cannot be told from 0, so the lift has no bounds")
-    # about r = m_t / m_c the roots are small differences: solved for the shift, nothing cancels
-    ratio = m_t / m_c
-    spread = v_t - 2 * ratio * cov + ratio**2 * v_c
-    slant = cov - ratio * v_c
-    root = critical * np.sqrt(max(m_c**2 * spread - square * (v_c * spread - slant**2), 0.0))
-    middle = (m_t - m_c if gap is None else gap) / m_c - square * slant / a
-    return Interval(float(middle - root / a), float(middle + root / a))
-
-
 def relative(estimates: Estimates, treatment: int, control: int = 0) -> float:
     """The point estimate of the lift, on the control's absolute value; raises NotEstimable where that is 0."""
     m_c = float(estimates.values[control])
@@ -242,6 +211,20 @@ def _variances(samples: Sequence[Moments], g: Array, h: Array) -> Array:
     )
 
 
+def _own_variances(samples: Sequence[Moments], g: Array) -> Array:
+    """The variance of each variant's linear form; exactly 0 where nothing but rounding is left of it."""
+    variances = _variances(samples, g, g)
+    if int(np.count_nonzero(g[..., 0, :].reshape(-1, g.shape[-1])[0])) < 2:
+        return np.maximum(variances, 0.0)
+    for i, m in enumerate(samples):
+        size = np.abs(g[..., i, :])
+        terms = np.einsum("...i,...ij,...j->...", size, np.abs(m.cov), size)
+        # exact sums leave the rounding of g squared, sums of doubles their own
+        noise = 1e-28 if m.integral else 1e-14
+        variances[..., i] = np.where(variances[..., i] > noise * terms, variances[..., i], 0.0)
+    return variances
+
+
 def _diagonal(own: Array) -> Array:
     return own[..., :, None] * np.eye(own.shape[-1])
 
@@ -268,7 +251,7 @@ def _adjusted(
     gaps = gaps - np.einsum("...ax,...x->...a", covariates - covariates[..., :1, :], slope)
     residual = influence.copy()
     residual[..., measured:] = -slope[..., None, :]
-    own = _variances(samples, residual, residual) / units
+    own = _own_variances(samples, residual) / units
     # the grand mean is shared: variant j moves variant i's value by share_j * slope
     shared = np.zeros_like(influence)
     shared[..., measured:] = slope[..., None, :]

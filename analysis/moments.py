@@ -152,6 +152,11 @@ class Moments:
         return bool(self.sums.dtype == object)
 
     @property
+    def integral(self) -> bool:
+        """Whether every sum is an integer, so that nothing is rounded before the end."""
+        return self.exact and all(isinstance(s, int) for s in (*self.sums, *self.gram.flat))
+
+    @property
     def total(self) -> NDArray[np.float64]:
         """The sums of the columns, (..., k)."""
         if not self.exact:
@@ -203,7 +208,7 @@ class Moments:
 
     def bilinear(self, g: NDArray[np.float64], h: NDArray[np.float64]) -> Any:
         """The covariance of the linear forms g and h of a unit's columns, (...): exact until the last rounding."""
-        if not self.exact or not all(isinstance(s, int) for s in self.gram.flat):
+        if not self.integral:
             return np.einsum("...i,...ij,...j->...", g, self.cov, h)
         if self.n < 2:
             raise NotEstimable("fewer than two units")

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import gammaln, ndtr, ndtri
 
-from analysis.lift import Interval
+from analysis.fieller import Interval
 from experiments.errors import Invalid
 
 FEWEST_EVENTS = 10

@@ -148,3 +148,12 @@ def test_order_value_of_twenty_buyers_at_twenty_is_twenty():
     found = report((bought, 20.0 * bought, bought), (bought, 20.0 * bought, bought))
     assert found["aov"].variant("a").value == 20.0
     assert found["rpv"].variant("a").value == 4.0
+
+
+@pytest.mark.parametrize("prices", [(33.33, 20.01), (0.1, 0.3), (1 / 3, 2 / 7)])
+def test_orders_that_are_all_worth_the_same_have_no_variance_but_rounding(prices):
+    orders = 1 + np.arange(50) % 3
+    found = report(*((np.ones(50), price * orders, orders) for price in prices))
+    c = found["aov"].comparison("b")
+    assert (c.estimable, c.p_value) == (False, None)
+    assert c.difference.estimate == pytest.approx(prices[1] - prices[0])
