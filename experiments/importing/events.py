@@ -71,7 +71,9 @@ def exposures(rows: Iterable[Row], fill: Fill) -> Iterator[Event]:
     if fill.occurred_at is not None:
         given["occurred_at"] = fill.occurred_at
     for row in rows:
-        yield _event(row, given | {name: _cell(name, value) for name, value in row.cells.items()}, fill)
+        # an exposure has no number and nothing nested: its text is what the door reads, as it stands
+        cells = {n: value if type(value) is str else _cell(n, value) for n, value in row.cells.items()}
+        yield _event(row, given | cells, fill)
 
 
 def conversions(rows: Iterable[Row], fill: Fill) -> Iterator[Event]:

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, select
 from experiments.errors import Invalid, Malformed, NotFound
 from experiments.events import parse_conversion
 from experiments.importing import events
-from experiments.importing.columns import Columns, Kind
+from experiments.importing.columns import ALIASES, FIELDS, TYPES, Columns, Kind
 from experiments.importing.events import Fill
 from experiments.importing.rowfile import Row, RowFile
 from experiments.moment import Micros, micros
@@ -365,3 +365,9 @@ def test_another_storefront_is_left_alone(engine, shop, command, tmp_path):
     with reading(engine) as conn:
         ids = [row.storefront_id for row in conn.execute(select(conversion.c.storefront_id))]
         assert ids == [get_storefront(conn, "shop").id]
+
+
+def test_the_documentation_names_every_column_and_alias():
+    written = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+    names = {name for kind in FIELDS for name in (*FIELDS[kind], *ALIASES[kind], *ALIASES[kind].values())} | set(TYPES)
+    assert [name for name in sorted(names) if f"`{name}`" not in written] == []
