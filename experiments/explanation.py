@@ -7,7 +7,7 @@ the others before it were passed, and those behind it were never asked.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from experiments.assignment import NO_BUCKET, Assignment, Reason, Rule, Trace, Unit
+from experiments.assignment import NO_BUCKET, Assignment, Reason, Rule, Trace, Unit, in_time
 from experiments.moment import Micros, iso
 
 DOORS: dict[str, Reason] = {"kill_switch": "forced", "bot": "bot", "consent": "no_consent"}
@@ -74,7 +74,7 @@ def _gates(rule: Rule, tried: Assignment, unit: Unit, now: Micros, *, held_out: 
         asked = ("holdout",)
     for gate in asked:
         fell = GATES[gate] == tried.reason
-        if fell and gate == "schedule" and rule.state == "closed" and _in_time(rule, now):
+        if fell and gate == "schedule" and rule.state == "closed" and in_time(rule, now):
             # a closed experiment asks last of all who is inside
             for passed in ("schedule", "holdout", "targeting", "layer", "coverage"):
                 yield {"gate": passed, "passed": True, "why": _why(passed, rule, tried, unit, now)}
@@ -83,10 +83,6 @@ def _gates(rule: Rule, tried: Assignment, unit: Unit, now: Micros, *, held_out: 
         yield {"gate": gate, "passed": not fell, "why": _why(gate, rule, tried, unit, now)}
         if fell:
             return
-
-
-def _in_time(rule: Rule, now: Micros) -> bool:
-    return rule.ends_at is None or now < rule.ends_at
 
 
 def _why(gate: str, rule: Rule, tried: Assignment, unit: Unit, now: Micros) -> str:

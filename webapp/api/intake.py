@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from experiments.errors import Invalid, Malformed
+from experiments.assignment import Inside, Rule, Trace
+from experiments.errors import Forbidden, Invalid, Malformed
 from experiments.identifiers import ExperimentId, UnitId
 from experiments.moment import Micros
 from experiments.service.recording import (
@@ -18,13 +19,14 @@ from experiments.service.recording import (
     record_exposures,
     record_link,
 )
-from experiments.service.serving import AssignmentRequest, answer, decide, exposure
+from experiments.service.serving import AssignmentRequest, answer, explanation, exposure
 from experiments.shape import decode
 from experiments.storage.database import reading
 from experiments.storage.eventlog import held_variant
 from webapp.auth import Access, Headers, access
 from webapp.errors import PROBLEM_JSON, TooLarge, UnsupportedMedia, encode, problem_of
 from webapp.lab import Lab, new_id
+from webapp.visit import decided
 
 LARGEST_BATCH = 10_000
 READ = ("application/json", "text/plain", "application/x-ndjson", "")
@@ -83,15 +85,24 @@ def cors_headers(origin: str | None) -> dict[str, str]:
 def assignments(lab: Lab, caller: Access, call: Call) -> object:
     """Which variant this visitor gets in this placement; with `record`, the exposure is durable before the answer."""
     request = decode(call.body, AssignmentRequest)
-
-    def inside(rule_id: int, unit_id: str) -> str | None:
-        with reading(lab.engine) as conn:
-            return held_variant(conn, ExperimentId(rule_id), unit_id)
-
-    made = decide(caller.view, request, call.now, lambda rule, unit_id: inside(rule.experiment_id, unit_id))
+    if request.explain and caller.kind == "public":
+        raise Forbidden("What decided is told to secret and admin keys only (sk_…, ak_…)")
+    trace: Trace | None = [] if request.explain else None
+    made = decided(lab, caller, call.headers, request, call.now, held(lab), trace)
     if request.record and (met := exposure(request, made, call.now)) is not None:
         record_exposure(lab.writer, caller.view, met, call.now)
-    return answer(request, made)
+    told = answer(request, made)
+    return told if trace is None else told | {"steps": explanation(caller.view, request, made, trace, call.now)}
+
+
+def held(lab: Lab) -> Inside:
+    """Asks the store which variant a unit holds in a closed experiment."""
+
+    def inside(rule: Rule, unit_id: str) -> str | None:
+        with reading(lab.engine) as conn:
+            return held_variant(conn, ExperimentId(rule.experiment_id), unit_id)
+
+    return inside
 
 
 def exposures(lab: Lab, caller: Access, call: Call) -> object:
@@ -141,6 +152,11 @@ def _receipt(receipt: Receipt, *, alone: bool) -> object:
         refusal = Invalid(refused.errors)
         refusal.code = refused.code
         raise refusal
+    return receipt_json(receipt)
+
+
+def receipt_json(receipt: Receipt) -> object:
+    """What became of a batch, as the contract writes it."""
     rejected = [
         {"index": r.index, "code": r.code, "message": r.message}
         | {"errors": [{"field": e.field, "message": e.message} for e in r.errors]}

@@ -5,6 +5,7 @@ The web UI does nothing that this cannot.
 
 from collections.abc import Callable
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 from flask import Blueprint, Response, g, request
@@ -14,17 +15,18 @@ from analysis.experiment import experiment_report
 from experiments.catalogue import Product, parse_product
 from experiments.definition import to_json
 from experiments.errors import FieldError, Invalid, Malformed
-from experiments.identifiers import Key, PlacementKey
+from experiments.identifiers import Key
 from experiments.lifecycle import Action, allowed
 from experiments.metrics import BUILT_IN
 from experiments.moment import Micros, iso
 from experiments.money import to_decimal
+from experiments.schedules import times_json
 from experiments.service import defining, settings
 from experiments.shape import decode
 from experiments.storage.database import reading, writing
 from experiments.storage.products import read_products
 from experiments.storage.registry import Experiment, experiments, get_experiment, read_audit
-from experiments.storage.storefronts import Storefront, placements
+from experiments.storage.storefronts import Storefront
 from webapp.auth import Access, access, require_admin
 from webapp.clock import now
 from webapp.errors import encode
@@ -33,13 +35,15 @@ from webapp.lab import the_lab
 blueprint = Blueprint("management", __name__, url_prefix="/api/v1")
 
 
-def _caller() -> Access:
+def the_caller() -> Access:
+    """What the request's key opens."""
     caller: Access = g.caller
     return caller
 
 
-def _storefront() -> Storefront:
-    return _caller().view.storefront
+def the_storefront() -> Storefront:
+    """The key's storefront."""
+    return the_caller().view.storefront
 
 
 @blueprint.before_request
@@ -55,7 +59,8 @@ def json_answer(body: object, status: int = 200, **headers: str) -> Response:
     return Response(encode(body), status, {"Content-Type": "application/json"} | headers)
 
 
-def _body() -> Any:
+def json_body() -> Any:
+    """The request's JSON; an empty body is an empty object."""
     try:
         return msgspec.json.decode(request.get_data(cache=False) or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -66,12 +71,12 @@ def changes(write: Callable[[Connection, Storefront, str], Experiment]) -> Respo
     """Run one change in its own transaction; this process sees it at once, the others within two seconds."""
     lab = the_lab()
     with writing(lab.engine) as conn:
-        changed = write(conn, _storefront(), _caller().actor)
+        changed = write(conn, the_storefront(), the_caller().actor)
     lab.snapshots.refresh(now())
-    return json_answer(experiment_json(changed))
+    return json_answer(experiment_json(changed, the_storefront().zone))
 
 
-def experiment_json(experiment: Experiment) -> dict[str, Any]:
+def experiment_json(experiment: Experiment, zone: ZoneInfo) -> dict[str, Any]:
     """An experiment as the contract's JSON, with its state and history."""
 
     def when(at: Micros | None) -> str | None:
@@ -87,6 +92,7 @@ def experiment_json(experiment: Experiment) -> dict[str, Any]:
         "decided_at": when(experiment.decided_at),
         "decision": experiment.decision,
         "actions": allowed(experiment.state),
+        "times": times_json(experiment.definition.schedule, zone),
     }
 
 
@@ -94,14 +100,14 @@ def experiment_json(experiment: Experiment) -> dict[str, Any]:
 def list_experiments() -> Response:
     """Every experiment of the storefront, newest first."""
     with reading(the_lab().engine) as conn:
-        found = experiments(conn, _storefront().id)
-    return json_answer({"experiments": [experiment_json(e) for e in found]})
+        found = experiments(conn, the_storefront().id)
+    return json_answer({"experiments": [experiment_json(e, the_storefront().zone) for e in found]})
 
 
 @blueprint.post("/experiments")
 def create_experiment() -> Response:
     """A new draft."""
-    value = _body()
+    value = json_body()
     made = changes(lambda conn, storefront, actor: defining.create(conn, storefront, value, actor, now()))
     made.status_code = 201
     return made
@@ -111,13 +117,13 @@ def create_experiment() -> Response:
 def read_experiment(key: str) -> Response:
     """One experiment."""
     with reading(the_lab().engine) as conn:
-        return json_answer(experiment_json(get_experiment(conn, _storefront().id, key)))
+        return json_answer(experiment_json(get_experiment(conn, the_storefront().id, key), the_storefront().zone))
 
 
 @blueprint.put("/experiments/<key>")
 def replace_experiment(key: str) -> Response:
     """A draft's next version."""
-    value = _body()
+    value = json_body()
     return changes(lambda conn, storefront, actor: defining.edit(conn, storefront, key, value, actor, now()))
 
 
@@ -169,7 +175,7 @@ def duplicate_experiment(key: str) -> Response:
 @blueprint.get("/experiments/<key>/report")
 def report_experiment(key: str) -> Response:
     """The report, as `offerlab report --format json` prints it."""
-    storefront = _storefront()
+    storefront = the_storefront()
     with reading(the_lab().engine) as conn:
         found = experiment_report(conn, storefront, get_experiment(conn, storefront.id, key), now())
     return json_answer(found.to_dict())
@@ -179,41 +185,12 @@ def report_experiment(key: str) -> Response:
 def audit_experiment(key: str) -> Response:
     """Who did what to it, newest first."""
     with reading(the_lab().engine) as conn:
-        get_experiment(conn, _storefront().id, key)
-        entries = read_audit(conn, _storefront().id, f"experiment:{key}")
+        get_experiment(conn, the_storefront().id, key)
+        entries = read_audit(conn, the_storefront().id, f"experiment:{key}")
     shown = [
         {"at": iso(e.at), "actor": e.actor, "action": e.action, "before": e.before, "after": e.after} for e in entries
     ]
     return json_answer({"audit": shown})
-
-
-class PlacementInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A placement as the API writes it."""
-
-    key: PlacementKey
-    name: str = ""
-    touchpoint: str | None = None
-
-
-@blueprint.get("/placements")
-def list_placements() -> Response:
-    """The storefront's slots."""
-    with reading(the_lab().engine) as conn:
-        found = placements(conn, _storefront().id)
-    return json_answer({"placements": [{"key": p.key, "name": p.name, "touchpoint": p.touchpoint} for p in found]})
-
-
-@blueprint.post("/placements")
-def add_placement() -> Response:
-    """A new slot."""
-    given = decode(request.get_data() or b"{}", PlacementInput)
-    lab, caller = the_lab(), _caller()
-    with writing(lab.engine) as conn:
-        made = settings.create_placement(
-            conn, caller.view.storefront.id, given.key, given.name, given.touchpoint, now(), caller.actor
-        )
-    lab.snapshots.refresh(now())
-    return json_answer({"key": made.key, "name": made.name, "touchpoint": made.touchpoint}, 201)
 
 
 def product_json(product: Product, currency: str) -> dict[str, Any]:
@@ -227,7 +204,7 @@ def product_json(product: Product, currency: str) -> dict[str, Any]:
 @blueprint.get("/products")
 def list_products() -> Response:
     """The catalogue."""
-    storefront = _storefront()
+    storefront = the_storefront()
     with reading(the_lab().engine) as conn:
         found = read_products(conn, storefront.id)
     return json_answer({"products": [product_json(p, storefront.currency) for p in found]})
@@ -236,8 +213,8 @@ def list_products() -> Response:
 @blueprint.post("/products")
 def put_products() -> Response:
     """Add or replace products: one, or an array of them."""
-    value = _body()
-    storefront, lab = _storefront(), the_lab()
+    value = json_body()
+    storefront, lab = the_storefront(), the_lab()
     products, errors = [], []
     for index, item in enumerate(value if isinstance(value, list) else [value]):
         try:

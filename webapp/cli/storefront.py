@@ -1,16 +1,23 @@
 """`offerlab storefront`."""
 
+from decimal import Decimal
+from typing import Any
+
 import click
 
-from experiments.service.settings import create_storefront
+from experiments.definition import WHOLE
+from experiments.errors import Invalid
+from experiments.service.settings import change_settings, create_storefront, storefront_json
+from experiments.share import parse_share
 from experiments.storage.database import writing
+from experiments.storage.storefronts import get_storefront
 from webapp.cli import options
 from webapp.clock import now
 
 
 @click.group("storefront")
 def command() -> None:
-    """Add storefronts."""
+    """Add storefronts, and change their settings."""
 
 
 @command.command("add")
@@ -27,3 +34,40 @@ def add(key: str, currency: str, timezone: str, origins: tuple[str, ...], name: 
     with options.opened(database) as engine, writing(engine) as conn:
         create_storefront(conn, key, currency, timezone, origins, now(), name)
     click.echo(f"storefront {key} added")
+
+
+@command.command("set")
+@click.argument("key")
+@click.option("--name", help="What people call it.")
+@click.option(
+    "--origin", "origins", multiple=True, metavar="URL", help="Where its pages are served from; replaces all."
+)
+@click.option(
+    "--bots",
+    type=click.Choice(["off", "crawlers", "automation"]),
+    help="Who gets no offer: nobody; what announces itself as a crawler; driven browsers and HTTP libraries too.",
+)
+@click.option(
+    "--consent", type=click.Choice(["not_needed", "required"]), help="Whether attribute consent must be true."
+)
+@click.option("--gpc/--no-gpc", "honours_gpc", default=None, help="Whether Sec-GPC: 1 counts as no consent.")
+@click.option("--holdout", metavar="SHARE", help="Visitors who see nothing of the programme, as 5%; at most half.")
+@options.database
+def change(key: str, origins: tuple[str, ...], holdout: str | None, database: str | None, **given: Any) -> None:
+    """Change settings of a storefront; what is not given stays. Prints all of them."""
+    changes = {name: value for name, value in given.items() if value is not None}
+    if origins:
+        changes["origins"] = list(origins)
+    if holdout is not None:
+        changes["holdout"] = _hundredths(holdout)
+    with options.opened(database) as engine, writing(engine) as conn:
+        changed = change_settings(conn, get_storefront(conn, key), changes, "command line", now())
+    for setting, value in storefront_json(changed).items():
+        click.echo(f"{setting} {' '.join(value) if isinstance(value, list) else value}")
+
+
+def _hundredths(share: str) -> int:
+    found = parse_share(share, "holdout") * WHOLE
+    if found != found.to_integral_value() or not Decimal(0) <= found <= WHOLE:
+        raise Invalid.at("holdout", f"must be 0% to 50%, in hundredths of a percent, and is {share}")
+    return int(found)
