@@ -92,7 +92,7 @@ def main() -> None:
             ours = statistics.median(seconds for seconds, _ in measured["offerlab"])
             for name, runs in measured.items():
                 seconds, memory = (statistics.median(x) for x in zip(*runs, strict=True))
-                print(f"{path.suffix:9} {name:22} {seconds:.3f} s  {memory:.0f} MB  {seconds / ours:.2f}")  # noqa: T201
+                print(f"{path.suffix:9} {name:22} {seconds:.3f} s  {memory:.0f} MB  {seconds / ours:.2f}")
 
 
 def _timed(python: str, program: str, path: Path) -> tuple[float, float]:
