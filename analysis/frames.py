@@ -152,7 +152,16 @@ def labels(table: pa.Table, name: str) -> Labels:
         blank = words.index("")
         codes = np.where(codes == blank, -1, codes - (codes > blank))
         words.pop(blank)
-    return Labels(codes, tuple(words))
+    return _occurring(codes, words)
+
+
+def _occurring(codes: NDArray[np.int32], words: list[str]) -> Labels:
+    """Without the words that no row has: a filtered table keeps the levels that it lost."""
+    seen = np.bincount(codes[codes >= 0], minlength=len(words)) > 0
+    if seen.all():
+        return Labels(codes, tuple(words))
+    moved = np.append(np.cumsum(seen) - 1, -1).astype(np.int32)  # the last one is where blank, -1, points
+    return Labels(moved[codes], tuple(word for word, here in zip(words, seen, strict=True) if here))
 
 
 def _column(table: pa.Table, name: str) -> Any:

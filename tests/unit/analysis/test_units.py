@@ -4,11 +4,13 @@ import lzma
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
 from scipy import stats
 
 from analysis import AnalysisPlan, Metric, analyze, read_table
+from analysis.frames import labels
 from experiments.errors import Invalid, Malformed, NotFound
 
 RPV = Metric("rpv", "mean", "money")
@@ -227,3 +229,12 @@ def test_plan_or_metrics_not_both():
     plan = AnalysisPlan((RPV,), "a")
     with pytest.raises(Invalid):
         analyze(ORDERS, plan, metrics=[RPV])
+
+
+def test_a_level_that_no_row_has_is_no_variant():
+    """A filtered table keeps the levels that it lost; they are no variants without units."""
+    table = pa.table({"arm": pa.array(["a", "b", "c", None] * 3).dictionary_encode(), "y": range(12)})
+    kept = table.filter(pc.fill_null(pc.not_equal(table["arm"], "a"), True))
+    found = labels(kept, "arm")
+    assert found.words == ("b", "c")
+    assert found.codes.tolist() == [0, 1, -1] * 3
