@@ -1,0 +1,95 @@
+"""A batch of messages of a Segment or RudderStack client, into the event log: the good in, the others by reason."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import orjson
+
+from experiments.errors import Invalid, Malformed
+from experiments.moment import Micros
+from experiments.money import to_decimal
+from experiments.service.recording import Receipt, Rejection, record_conversions, record_exposures, record_link
+from experiments.service.snapshot import StorefrontView
+from experiments.shape import convert
+from experiments.storage.database import reading
+from experiments.storage.refunds import remainders
+from webapp.api.intake import IdentityInput
+from webapp.lab import Lab, new_id
+from webapp.protocols.ecommerce import Record
+from webapp.protocols.messages import Link, read_message
+
+
+def record_messages(
+    lab: Lab, view: StorefrontView, messages: Sequence[object], kind: str | None, sent_at: object, received: Micros
+) -> Receipt:
+    """What became of each message; the rejections carry its place."""
+    exposures: list[tuple[int, Record]] = []
+    conversions: list[tuple[int, Record]] = []
+    links: list[tuple[int, Link]] = []
+    rejected: list[Rejection] = []
+    for index, message in enumerate(messages):
+        try:
+            found = read_message(message, kind, view, sent_at, received)
+        except Invalid as refusal:
+            rejected.append(Rejection(index, refusal.code, refusal.message, refusal.errors))
+            continue
+        if isinstance(found, Link):
+            links.append((index, found))
+        elif found is not None:
+            (conversions if "type" in found else exposures).append((index, found))
+    whole = [(i, found) for i, found in conversions if found["type"] == "refund" and "amount" not in found]
+    plain = [(i, found) for i, found in conversions if found["type"] != "refund" or "amount" in found]
+    total = Receipt(rejected=tuple(rejected)) + _links(lab, view, links, received)
+    total += _recorded(exposures, lambda raws: record_exposures(lab.writer, view, raws, received))
+    total += _recorded(plain, lambda raws: record_conversions(lab.writer, view, raws, received, new_id))
+    # what a whole order brought is known once the orders of the same batch are there
+    priced, unknown = _priced(lab, view, whole)
+    total += Receipt(rejected=unknown)
+    return total + _recorded(priced, lambda raws: record_conversions(lab.writer, view, raws, received, new_id))
+
+
+def _priced(
+    lab: Lab, view: StorefrontView, whole: Sequence[tuple[int, Record]]
+) -> tuple[list[tuple[int, Record]], tuple[Rejection, ...]]:
+    """Refunds of whole orders with what is left of them; those of orders that nobody knows are refused."""
+    if not whole:
+        return [], ()
+    with reading(lab.engine) as conn:
+        left = remainders(conn, view.storefront.id, {str(found["order_id"]) for _, found in whole})
+    priced, unknown = [], []
+    for index, found in whole:
+        rest = left.get(str(found["order_id"]))
+        if rest is None:
+            message = f"order_id: there is no order {found['order_id']!r} yet whose revenue could be given back"
+            unknown.append(Rejection(index, "unknown_order", message))
+        else:
+            amount = {"amount": to_decimal(rest.amount, rest.currency), "currency": rest.currency}
+            priced.append((index, found | amount))
+    return priced, tuple(unknown)
+
+
+def _recorded(events: Sequence[tuple[int, Record]], record: Callable[[Sequence[bytes]], Receipt]) -> Receipt:
+    """Records the events that can be written as JSON; the rejections by their place in the batch."""
+    places, raws, rejected = [], [], []
+    for index, event in events:
+        try:
+            raws.append(orjson.dumps(event))
+            places.append(index)
+        except TypeError as error:  # half a surrogate pair, an integer beyond 64 bits
+            rejected.append(Rejection(index, Malformed.code, str(error)))
+    receipt = record(raws) if raws else Receipt()
+    placed = [replace(r, index=places[r.index]) for r in receipt.rejected]
+    return Receipt(receipt.accepted, receipt.duplicate, (*rejected, *placed))
+
+
+def _links(lab: Lab, view: StorefrontView, links: Sequence[tuple[int, Link]], received: Micros) -> Receipt:
+    total = Receipt()
+    for link, index in {link: index for index, link in links}.items():
+        pair = {"visitor_id": link.visitor_id, "customer_id": link.customer_id}
+        try:
+            given = convert(pair, IdentityInput)
+        except Invalid as refusal:
+            total += Receipt(rejected=(Rejection(index, refusal.code, refusal.message, refusal.errors),))
+            continue
+        total += record_link(lab.engine, view, given.visitor_id, given.customer_id, received)
+    return total
