@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -60,6 +61,7 @@ storefront = Table(
     Column("honours_gpc", Boolean, nullable=False, server_default=false()),
     Column("holdout", Integer, nullable=False, server_default="0"),  # hundredths of a percent
     Column("holdout_seed", Text, nullable=False, server_default=""),
+    Column("return_days", Integer, nullable=False, server_default="30"),  # after which an order counts as kept
 )
 
 api_key = Table(
@@ -233,6 +235,10 @@ conversion = Table(
     Column("experiment", Text),
     Column("variant", Text),
     Column("offer_id", Text),
+    Column("version", BigInteger, nullable=False, server_default="0"),  # of an order: an edit has a higher one
+    Column("cancelled_at", BigInteger),  # of an order and its refunds
+    Column("paid_currency", Text),  # where it was another than the storefront's: what was paid, before conversion
+    Column("paid_amount", BigInteger),
     UniqueConstraint("storefront_id", "event_key"),
     Index(None, "storefront_id", "at"),
 )
@@ -265,4 +271,41 @@ link = Table(
     Column("customer_id", Text, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Index(None, "storefront_id", "customer_id"),
+)
+
+visitor_customer = Table(
+    "visitor_customer",  # whose visitor it is: the customer of the first link; later links change nothing
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("visitor_id", Text, primary_key=True),
+    Column("customer_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index(None, "storefront_id", "customer_id"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _storefront_id(),
+    Column("digest", Text, nullable=False),  # of source and body: a refused event that comes again is counted
+    Column("source", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),  # of the whole body; more than is kept means that it was cut off
+    Column("count", Integer, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    UniqueConstraint("storefront_id", "digest"),
+    Index(None, "storefront_id", "id"),
+)
+
+currency_rate = Table(
+    "currency_rate",
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("rate", Text, nullable=False),  # a decimal: of the storefront's currency for one of this
 )
