@@ -167,7 +167,8 @@ def _other(kind: str, properties: Mapping[str, Any], context: Context) -> Record
     value = properties.get("value")
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         with suppress(InvalidOperation):  # a value that is no number is no reason to lose the event
-            found["value"] = str(Decimal(str(value).strip()))
+            number = Decimal(str(value).strip())
+            found |= {"value": str(number)} if number.is_finite() and abs(number) <= LARGEST_MINOR else {}
     return found
 
 
