@@ -3,10 +3,11 @@
 from flask import Flask, Response, request
 
 from experiments.storage.database import check_schema
-from webapp.api import health, management, routes
+from webapp.api import health, management, routes, traffic
 from webapp.config import Settings, load
 from webapp.errors import PROBLEM_JSON, encode, problem_of
 from webapp.lab import Lab
+from webapp.protocols import growthbook, ofrep, snippet, streams
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -26,7 +27,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["offerlab"] = lab
     app.register_blueprint(routes.blueprint)
     app.register_blueprint(management.blueprint)
+    app.register_blueprint(traffic.managed)
+    app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)
+    streams.install(app)
+    for protocol in (ofrep, growthbook, streams, snippet):
+        app.register_blueprint(protocol.blueprint)
     site.install(app)
     app.register_error_handler(Exception, _failed)
     return app

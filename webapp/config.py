@@ -10,6 +10,8 @@ from experiments.errors import Invalid
 
 DEFAULT_DATABASE = "sqlite:///instance/offerlab.sqlite"
 MAX_BODY_BYTES = 1_048_576
+STREAMS = 500
+"""Event streams that each worker holds; each costs a thread that sleeps, some 0.1 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Settings:
     max_body_bytes: int = MAX_BODY_BYTES
     secure_cookies: bool = False
     log_level: str = "INFO"
+    streams: int = STREAMS
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: str | None) -> Settings:
@@ -38,6 +41,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: str | None) -> S
         max_body_bytes=_positive(env, "OFFERLAB_MAX_BODY_BYTES", MAX_BODY_BYTES),
         secure_cookies=_flag(env, "OFFERLAB_SECURE_COOKIES"),
         log_level=_level(env),
+        streams=_positive(env, "OFFERLAB_STREAMS", STREAMS),
     )
 
 

@@ -5,6 +5,7 @@ headers of `api.intake`; a test sends every case through both.
 """
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from flask import Flask
@@ -13,6 +14,7 @@ from webapp.api.intake import Call, handle
 from webapp.api.routes import HANDLERS
 from webapp.clock import now
 from webapp.lab import Lab
+from webapp.protocols import ofrep
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -25,6 +27,12 @@ STATUS = {
 }  # fmt: skip
 
 
+@cache
+def _name(header: str) -> str:
+    """Where WSGI keeps a header; asked only for the few that this program reads."""
+    return "CONTENT_TYPE" if header == "Content-Type" else "HTTP_" + header.upper().replace("-", "_")
+
+
 class EnvironHeaders:
     """A request's headers as WSGI has them."""
 
@@ -35,9 +43,7 @@ class EnvironHeaders:
 
     def get(self, key: str, /) -> str | None:
         """The header's value, or None."""
-        if key == "Content-Type":
-            return self._environ.get("CONTENT_TYPE")
-        return self._environ.get("HTTP_" + key.upper().replace("-", "_"))
+        return self._environ.get(_name(key))
 
 
 class Front:
@@ -49,12 +55,20 @@ class Front:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        handler = HANDLERS.get(environ["PATH_INFO"])
+        path = environ["PATH_INFO"]
+        handler = HANDLERS.get(path)
+        flag = handler is None and path.startswith(ofrep.ONE)
         length = environ.get("CONTENT_LENGTH") or "0"
-        if handler is None or environ["REQUEST_METHOD"] != "POST" or int(length) > self._lab.settings.max_body_bytes:
+        hot = (handler is not None or flag) and environ["REQUEST_METHOD"] == "POST"
+        if not hot or int(length) > self._lab.settings.max_body_bytes:
             return self._flask(environ, start_response)  # type: ignore[arg-type]  # the same thing, named by wsgiref
         body = environ["wsgi.input"].read(int(length))
-        reply = handle(self._lab, handler, Call(EnvironHeaders(environ), body, now(), environ["QUERY_STRING"]))
+        call = Call(EnvironHeaders(environ), body, now(), environ["QUERY_STRING"])
+        if handler is None:
+            placement = path[len(ofrep.ONE) :].encode("latin-1").decode("utf-8", "replace")  # as WSGI has paths
+            reply = ofrep.evaluate_one(self._lab, call, placement)
+        else:
+            reply = handle(self._lab, handler, call)
         headers = [*reply.headers.items(), ("Content-Length", str(len(reply.body)))]
         start_response(STATUS.get(reply.status) or f"{reply.status} Error", headers)
         return (reply.body,)

@@ -34,5 +34,5 @@ def _preflight() -> Response:
 
 for path in HANDLERS:
     name = path.rpartition("/")[2]
-    blueprint.add_url_rule(path, name, _answer, methods=["POST"])
+    blueprint.add_url_rule(path, name, _answer, methods=["POST"], provide_automatic_options=False)
     blueprint.add_url_rule(path, f"{name}_preflight", _preflight, methods=["OPTIONS"], provide_automatic_options=False)

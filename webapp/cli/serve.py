@@ -2,14 +2,23 @@
 
 import atexit
 import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
 from webapp.cli import options
+from webapp.config import load
 
 if TYPE_CHECKING:
     from webapp.front import Front
+
+
+REQUESTS, WAITING = 32, 512
+"""Requests that a worker works on at once, and that may wait; the streams that it holds come on top of both."""
 
 
 @click.command("serve")
@@ -31,7 +40,27 @@ def build() -> "Front":
 
     app = create_app()
     atexit.register(app.extensions["offerlab"].close)
+    _on_stop_signal(app.extensions["offerlab.streams"].close)
     return Front(app)
+
+
+def _on_stop_signal(do: Callable[[], None]) -> None:
+    """Call `do` as soon as the worker is told to stop: it then waits for answers under way, and streams never end.
+
+    The server sets its signal handlers after the application is built, so this listens where Python itself notes a
+    signal's arrival.
+    """
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
+    signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while (number := told.recv(1)) and number[0] not in {signal.SIGTERM, signal.SIGINT}:
+            pass
+        tell.detach()
+        do()
+
+    threading.Thread(target=wait, name="stop signal", daemon=True).start()
 
 
 def run(host: str, port: int, workers: int, database: str | None) -> None:
@@ -40,19 +69,22 @@ def run(host: str, port: int, workers: int, database: str | None) -> None:
     from granian.constants import Interfaces
     from granian.log import LogLevels
 
+    from webapp.protocols.streams import RESERVED
+
     if database is not None:
         os.environ["OFFERLAB_DATABASE_URL"] = database
+    streams = load().streams + RESERVED
     Granian(
         "webapp.cli.serve:build",
         address=host,
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=32,
-        backpressure=512,
+        blocking_threads=REQUESTS + streams,
+        backpressure=WAITING + streams,
         factory=True,
         log_enabled=True,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         websockets=False,
         workers_kill_timeout=20,
     ).serve()
