@@ -309,3 +309,32 @@ currency_rate = Table(
     Column("day", Integer, primary_key=True),
     Column("rate", Text, nullable=False),  # a decimal: of the storefront's currency for one of this
 )
+
+webhook_secret = Table(
+    "webhook_secret",  # kept as it is: a signature can only be checked with the secret itself
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _storefront_id(),
+    Column("source", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("accepted_until", BigInteger),  # of a secret that was rotated away; NULL: the present one
+    Index(None, "storefront_id", "source"),
+)
+
+webhook_delivery = Table(
+    "webhook_delivery",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _storefront_id(),
+    Column("source", Text, nullable=False),
+    Column("delivery_id", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("storefront_id", "source", "delivery_id"),
+    Index(None, "storefront_id", "state"),
+)
