@@ -7,6 +7,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_bootstrap import Bootstrap5
 from flask_login import LoginManager, current_user
 from flask_wtf import CSRFProtect
+from flask_wtf.csrf import CSRFError
 
 from experiments.errors import OfferlabError
 from experiments.storage.database import reading
@@ -30,6 +31,7 @@ POLICY = (
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 
+_OUT_OF_DATE = "You signed in or out since it was opened. Go back, load it again, and repeat what you did."
 _csrf = CSRFProtect()
 
 
@@ -74,6 +76,8 @@ def is_page(path: str) -> bool:
 def error_page(error: Exception) -> Response:
     """An error as a page: what happened, and the way back."""
     status, headers, shape = problem_of(error)
+    if isinstance(error, CSRFError):
+        shape |= {"title": "This page is out of date", "detail": _OUT_OF_DATE}
     try:
         body = render_template("error.html", problem=shape)
     except OfferlabError:  # the frame names who is here, and the database that knows may be what is away
@@ -84,7 +88,7 @@ def error_page(error: Exception) -> Response:
 
 
 def _guard() -> None:
-    if not is_page(request.path):
+    if not is_page(request.path) or request.endpoint in {"static", "bootstrap.static"}:
         return
     if request.endpoint == "catalogue.upload":
         request.max_content_length = CATALOGUE_UPLOAD
