@@ -7,9 +7,9 @@ from typing import Any
 
 from scipy.special import ndtri
 
-from analysis import decompose, segments
+from analysis import decompose, lift, segments
 from analysis.analysis_plan import AnalysisPlan
-from analysis.comparison import compare
+from analysis.comparison import compare, effect_of
 from analysis.moments import Moments
 from analysis.multiplicity import adjust
 from analysis.report import Comparison, Effect
@@ -70,11 +70,32 @@ def _segment(
     return {
         "segment": segment, "metric": metric.key, "variant": variant, "control": plan.control,
         "interaction": interaction, "reason": reason,
+        "post_stratified": _post_stratified(levels, metric, variant, plan),
         "levels": [
             _level(level, c, p, levels[level], shrunken.get(level))
             for (level, c), p in zip(results.items(), adjusted, strict=True)
         ],
     }  # fmt: skip
+
+
+def _post_stratified(levels: Mapping[str, Sample], metric: Metric, variant: str, plan: AnalysisPlan) -> Json | None:
+    """The effect with the levels weighed by their share of all units: less variance where they differ in the metric."""
+    cells = {}
+    for level, sample in levels.items():
+        moments = sample.populations[metric.key].moments
+        if plan.control in moments and variant in moments:
+            cells[level] = [moments[plan.control], moments[variant]]
+    try:
+        estimates = segments.post_stratify(metric, cells)
+        reading = lift.difference(estimates, 1, alpha=plan.alpha)
+        if not float(reading.standard_error) > 0:
+            return None
+        bounds = lift.lift(estimates, 1, alpha=plan.alpha)
+        ratio = Effect(lift.relative(estimates, 1), bounds.low, bounds.high, None, bounds.reason)
+    except NotEstimable:
+        return None
+    effect = effect_of(reading).to_dict(standard_error=True)
+    return {"difference": effect, "lift": ratio.to_dict(), "p_value": float(reading.p_value)}
 
 
 def _trusted(c: Comparison, sample: Sample) -> bool:

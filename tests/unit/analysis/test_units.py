@@ -225,6 +225,19 @@ def test_segments_are_held_to_one_interaction_test():
     assert 0 < german["shrunken"]["estimate"] < german["difference"]["estimate"]
 
 
+def test_a_segment_that_tells_of_the_metric_takes_variance_off():
+    rng = np.random.default_rng(7)
+    n = 4_000
+    level = rng.choice(["low", "high"], n)
+    y = np.where(level == "high", 100.0, 10.0) + rng.normal(size=n)
+    table = pa.table({"variant": rng.choice(["a", "b"], n), "level": level, "y": y})
+    found = analyze(table, metrics=[Metric("y", "mean", "y")], control="a", segments=["level"])
+    plain = found["y"].comparison("b").difference.standard_error
+    (segment,) = found.to_dict()["segments"]
+    assert segment["post_stratified"]["difference"]["standard_error"] < 0.05 * plain
+    assert abs(segment["post_stratified"]["difference"]["estimate"]) < 0.2
+
+
 def test_plan_or_metrics_not_both():
     plan = AnalysisPlan((RPV,), "a")
     with pytest.raises(Invalid):
