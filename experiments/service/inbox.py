@@ -6,7 +6,7 @@ What cannot be recorded stays in the inbox with its reason, and can be tried aga
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
@@ -20,6 +20,7 @@ from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import reading, writing
 from experiments.storage.eventwriter import EventWriter
 from experiments.storage.inbox import (
+    OPEN,
     Delivery,
     Held,
     Source,
@@ -86,16 +87,21 @@ def take_delivery(
 
 
 def replay(
-    engine: Engine, writer: EventWriter, view: StorefrontView, read: Read, now: Micros, new_id: NewId
+    engine: Engine,
+    writer: EventWriter,
+    view: StorefrontView,
+    readers: Mapping[Source, Read],
+    now: Micros,
+    new_id: NewId,
 ) -> list[Held]:
     """Try again what is not settled; gives every delivery that was tried, as it is now."""
     tried: list[Held] = []
     while True:
         with reading(engine) as conn:
-            batch = deliveries(conn, view.storefront.id, ("received", "failed"), tried[-1].id if tried else 0)
+            batch = deliveries(conn, view.storefront.id, OPEN, tried[-1].id if tried else 0)
         if not batch:
             return tried
-        tried += [_settle(engine, writer, view, held, read, now, new_id) for held in batch]
+        tried += [_settle(engine, writer, view, h, readers[h.delivery.source], now, new_id) for h in batch]
 
 
 def _settle(
