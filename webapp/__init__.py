@@ -7,7 +7,7 @@ from webapp.api import health, management, routes, traffic
 from webapp.config import Settings, load
 from webapp.errors import PROBLEM_JSON, encode, problem_of
 from webapp.lab import Lab
-from webapp.protocols import growthbook, ofrep, snippet, streams
+from webapp.protocols import growthbook, ofrep, segment, snippet, streams, webhooks
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -31,7 +31,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)
     streams.install(app)
-    for protocol in (ofrep, growthbook, streams, snippet):
+    for protocol in (ofrep, growthbook, segment, streams, snippet, webhooks):
         app.register_blueprint(protocol.blueprint)
     site.install(app)
     app.register_error_handler(Exception, _failed)
