@@ -21,6 +21,7 @@ COMMANDS = {
     "storefront": "Add storefronts.",
     "upgrade": "Bring the database's schema to the newest migration.",
     "user": "Add people.",
+    "webhook": "Webhooks of Shopify and WooCommerce: secrets and inbox.",
 }
 
 
