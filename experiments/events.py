@@ -13,16 +13,18 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from experiments.errors import FieldError, Invalid
+from experiments.amounts import Amounts
+from experiments.errors import Invalid
 from experiments.identifiers import EventId, Key, ProductId, UnitId
 from experiments.moment import DAY, Micros, day_number, micros, moment
-from experiments.money import exponent, to_minor
 from experiments.offers import Moment
 from experiments.shape import decode
 
 ExposureKind = Literal["assigned", "viewed"]
 NewId = Callable[[], str]
 
+MOST_PIECES = 1_000_000_000
+"""Of one order; more is a mistake, and would not fit where pieces are counted."""
 EARLIEST = 946_684_800_000_000
 """2000-01-01: an event before it is a clock that was never set."""
 
@@ -50,7 +52,10 @@ class LineInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OrderInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An order; `revenue` is after discounts, without tax and shipping."""
+    """An order; `revenue` is after discounts, without tax and shipping.
+
+    A `version`, or else the time `updated_at`, that is later than what is known makes it an edit.
+    """
 
     type: str
     order_id: EventId
@@ -65,6 +70,19 @@ class OrderInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tax: Decimal | None = None
     cost: Decimal | None = None
     items: list[LineInput] = []
+    version: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None = None
+    updated_at: Moment | None = None
+
+
+class CancellationInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An order that will not be: neither it nor its refunds count from then on."""
+
+    type: str
+    order_id: EventId
+    visitor_id: UnitId | None = None
+    customer_id: UnitId | None = None
+    event_id: EventId | None = None
+    occurred_at: Moment | None = None
 
 
 class RefundInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,6 +167,9 @@ class Conversion:
     experiment: str | None = None
     variant: str | None = None
     offer_id: str | None = None
+    version: int = 0
+    paid_currency: str | None = None
+    paid_amount: int | None = None
     lines: tuple[Line, ...] = field(default=())
 
 
@@ -168,11 +189,13 @@ def parse_conversion(raw: bytes, now: Micros, zone: tzinfo, new_id: NewId) -> Co
         return _order(decode(raw, OrderInput), now, zone)
     if kind == "refund":
         return _refund(decode(raw, RefundInput), now, zone)
+    if kind == "order_cancelled":
+        return _cancellation(decode(raw, CancellationInput), now, zone)
     return _other(decode(raw, OtherInput), raw, now, zone, new_id)
 
 
 def _order(given: OrderInput, now: Micros, zone: tzinfo) -> Conversion:
-    money = _Amounts(given.currency)
+    money = Amounts(given.currency)
     at = _when(given.occurred_at, now)
     lines = tuple(
         Line(
@@ -199,14 +222,30 @@ def _order(given: OrderInput, now: Micros, zone: tzinfo) -> Conversion:
         tax=money.take(given.tax, "tax"),
         cost=money.take(given.cost, "cost"),
         item_count=sum(line.quantity for line in lines),
+        version=given.version or (0 if given.updated_at is None else _when(given.updated_at, now, "updated_at")),
         lines=lines,
     )
     money.finish()
+    if order.item_count > MOST_PIECES:
+        raise Invalid.at("items", f"are {order.item_count} pieces, which is more than any order has")
     return order
 
 
+def _cancellation(given: CancellationInput, now: Micros, zone: tzinfo) -> Conversion:
+    at = _when(given.occurred_at, now)
+    return Conversion(
+        event_key=f"cancel:{given.order_id}",
+        type="order_cancelled",
+        at=at,
+        day=day_number(at, zone),
+        visitor_id=given.visitor_id,
+        customer_id=given.customer_id,
+        order_id=given.order_id,
+    )
+
+
 def _refund(given: RefundInput, now: Micros, zone: tzinfo) -> Conversion:
-    money = _Amounts(given.currency)
+    money = Amounts(given.currency)
     at = _when(given.occurred_at, now)
     refund = Conversion(
         event_key=f"refund:{given.refund_id}",
@@ -253,39 +292,12 @@ def _event_key(given: OtherInput, raw: bytes, new_id: NewId) -> str:
     return f"once:{new_id()}"
 
 
-def _when(occurred_at: datetime | None, now: Micros) -> Micros:
-    if occurred_at is None:
+def _when(given: datetime | None, now: Micros, name: str = "occurred_at") -> Micros:
+    if given is None:
         return now
-    at = micros(occurred_at)
+    at = micros(given)
     if at < EARLIEST:
-        raise Invalid.at("occurred_at", f"{occurred_at.isoformat()} is before the year 2000")
+        raise Invalid.at(name, f"{given.isoformat()} is before the year 2000")
     if at > now + DAY:
-        raise Invalid.at("occurred_at", f"{occurred_at.isoformat()} is in the future; it is {moment(now).isoformat()}")
+        raise Invalid.at(name, f"{given.isoformat()} is in the future; it is {moment(now).isoformat()}")
     return at
-
-
-class _Amounts:
-    """The money fields of one event: takes each, remembers every refusal, raises them together."""
-
-    def __init__(self, currency: str) -> None:
-        self._currency = currency
-        self._errors: list[FieldError] = []
-        exponent(currency)
-
-    def take(self, amount: Decimal | None, name: str) -> int | None:
-        """The amount in minor units; None stays None, a refusal is kept for `finish`."""
-        if amount is None:
-            return None
-        try:
-            minor = to_minor(amount, self._currency, name)
-        except Invalid as refusal:
-            self._errors += refusal.errors
-            return None
-        if minor < 0:
-            self._errors.append(FieldError(name, f"cannot be negative, and is {amount}; money given back is a refund"))
-        return minor
-
-    def finish(self) -> None:
-        """Raises Invalid with every refusal."""
-        if self._errors:
-            raise Invalid(self._errors)

@@ -47,7 +47,10 @@ def import_exposures(
 ) -> Iterator[Batch]:
     """Record exposures, also of experiments that are not live: an import tells of the past."""
     writer = EventWriter(engine)
-    return _record(events.exposures(rows, fill), lambda raws: record_exposures(writer, view, raws, now, historic=True))
+    return _record(
+        events.exposures(rows, fill),
+        lambda raws: record_exposures(writer, view, raws, now, historic=True, source=None),  # refusals go to a file
+    )
 
 
 def import_conversions(
@@ -55,7 +58,10 @@ def import_conversions(
 ) -> Iterator[Batch]:
     """Record orders, refunds and whatever else units did."""
     writer = EventWriter(engine)
-    return _record(events.conversions(rows, fill), lambda raws: record_conversions(writer, view, raws, now, new_id))
+    return _record(
+        events.conversions(rows, fill),
+        lambda raws: record_conversions(writer, view, raws, now, new_id, source=None),
+    )
 
 
 def import_products(engine: Engine, view: StorefrontView, rows: Iterable[Row], now: Micros) -> Iterator[Batch]:

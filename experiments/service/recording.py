@@ -1,4 +1,7 @@
-"""Recording: exposures and conversions from a storefront into the event log. What is acknowledged is durable."""
+"""Recording: exposures and conversions from a storefront into the event log. What is acknowledged is durable.
+
+What is refused is kept in quarantine, in the same transaction as the good events beside it.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,14 +9,17 @@ from typing import TypeVar
 
 from sqlalchemy import Engine
 
+from experiments.currencies import Rates, converted
 from experiments.errors import FieldError, Invalid, Malformed
 from experiments.events import Conversion, Exposure, NewId, parse_conversion, parse_exposure
 from experiments.lifecycle import MEASURING
 from experiments.moment import Micros, day_number
+from experiments.money import LARGEST_MINOR
 from experiments.service.snapshot import StorefrontView
-from experiments.storage.database import writing
-from experiments.storage.eventlog import ExposureRow, Outcome, append_link
-from experiments.storage.eventwriter import EventWriter
+from experiments.storage.eventlog import ExposureRow, Outcome
+from experiments.storage.eventwriter import EventWriter, Intake
+from experiments.storage.links import Link
+from experiments.storage.quarantine import Refused
 from experiments.storage.registry import Experiment
 
 T = TypeVar("T")
@@ -52,29 +58,67 @@ class UnknownThing(Invalid):
 
 
 def record_exposures(
-    writer: EventWriter, view: StorefrontView, raws: Sequence[bytes], now: Micros, *, historic: bool = False
+    writer: EventWriter,
+    view: StorefrontView,
+    raws: Sequence[bytes],
+    now: Micros,
+    *,
+    historic: bool = False,
+    source: str | None = "exposures",
+    released: Sequence[int] = (),
 ) -> Receipt:
-    """Record exposures from their JSON; with `historic`, as imports are, also of experiments that are not live."""
+    """Record exposures from their JSON; with `historic`, as imports are, also of experiments that are not live.
+
+    What is refused is quarantined under `source`, unless that is None; what is `released` leaves quarantine with it.
+    """
     read, rejected = _read(raws, lambda raw: exposure_row(view, parse_exposure(raw, now), historic=historic))
-    return _receipt(writer.exposures(read, now) if read else (), rejected)
+    given = Intake(exposures=read, refused=_refused(source, raws, rejected), released=released)
+    return _receipt(writer.write(view.storefront.id, given, now), rejected)
 
 
 def record_exposure(writer: EventWriter, view: StorefrontView, exposure: Exposure, now: Micros) -> None:
     """Record one exposure that this process itself decided."""
-    writer.exposures([exposure_row(view, exposure, historic=False)], now)
+    row = exposure_row(view, exposure, historic=False)
+    writer.write(view.storefront.id, Intake(exposures=[row]), now)
 
 
 def record_conversions(
-    writer: EventWriter, view: StorefrontView, raws: Sequence[bytes], now: Micros, new_id: NewId
+    writer: EventWriter,
+    view: StorefrontView,
+    raws: Sequence[bytes],
+    now: Micros,
+    new_id: NewId,
+    *,
+    source: str | None = "conversions",
+    released: Sequence[int] = (),
 ) -> Receipt:
-    """Record conversions from their JSON."""
+    """Record conversions from their JSON.
+
+    What is refused is quarantined under `source`, unless that is None; what is `released` leaves quarantine with it.
+    """
+    known: list[Rates] = []
+
+    def rates() -> Rates:
+        if not known:  # asked for once a call, and only where foreign money is
+            known.append(writer.rates(view.storefront.id))
+        return known[0]
 
     def conversion_row(raw: bytes) -> Conversion:
         parsed = parse_conversion(raw, now, view.storefront.zone, new_id)
-        return check_currency(with_costs(parsed, view), view)
+        return with_costs(in_currency(parsed, view, rates), view)
 
     read, rejected = _read(raws, conversion_row)
-    return _receipt(writer.conversions(view.storefront.id, read, now) if read else (), rejected)
+    given = Intake(conversions=read, refused=_refused(source, raws, rejected), released=released)
+    return _receipt(writer.write(view.storefront.id, given, now), rejected)
+
+
+def quarantine(writer: EventWriter, view: StorefrontView, refused: Sequence[Refused], now: Micros) -> None:
+    """Keep what an intake refused before it was an exposure or a conversion."""
+    writer.write(view.storefront.id, Intake(refused=refused), now)
+
+
+def _refused(source: str | None, raws: Sequence[bytes], rejected: Sequence[Rejection]) -> list[Refused]:
+    return [] if source is None else [Refused(source, raws[r.index], r.code, r.message) for r in rejected]
 
 
 def exposure_row(view: StorefrontView, exposure: Exposure, *, historic: bool) -> ExposureRow:
@@ -124,6 +168,8 @@ def with_costs(conversion: Conversion, view: StorefrontView) -> Conversion:
     cost = conversion.cost
     if cost is None and lines and all(line.cost is not None for line in lines):
         cost = sum((line.cost or 0) * line.quantity for line in lines)
+        if cost > LARGEST_MINOR:
+            raise Invalid.at("cost", "of all lines together is larger than any sale")
     return replace(conversion, lines=lines, cost=cost)
 
 
@@ -132,13 +178,19 @@ def _catalogue_cost(view: StorefrontView, product_id: str) -> int | None:
     return None if product is None else product.cost
 
 
-def check_currency(conversion: Conversion, view: StorefrontView) -> Conversion:
-    """The conversion, if its money is the storefront's; UnknownThing where it cannot be added up."""
+def in_currency(conversion: Conversion, view: StorefrontView, rates: Callable[[], Rates]) -> Conversion:
+    """The conversion in the storefront's money; UnknownThing where no rate of its day or before is known."""
     currency = view.storefront.currency
-    if conversion.currency is not None and conversion.currency != currency:
-        message = f"is {conversion.currency}, and {view.storefront.key!r} counts in {currency}"
+    if conversion.currency is None or conversion.currency == currency:
+        return conversion
+    found = converted(conversion, currency, rates())
+    if found is None:
+        message = (
+            f"is {conversion.currency}, and {view.storefront.key!r} counts in {currency}"
+            f" and knows no rate for that day (offerlab import rates)"
+        )
         raise UnknownThing("wrong_currency", "currency", message)
-    return conversion
+    return found
 
 
 def _read(raws: Sequence[bytes], parse: Callable[[bytes], T]) -> tuple[list[T], tuple[Rejection, ...]]:
@@ -159,8 +211,10 @@ def _receipt(outcomes: Sequence[Outcome], rejected: tuple[Rejection, ...]) -> Re
     return Receipt(accepted, len(outcomes) - accepted, rejected)
 
 
-def record_link(engine: Engine, view: StorefrontView, visitor_id: str, customer_id: str, now: Micros) -> Receipt:
-    """Record that a visitor is a customer."""
-    with writing(engine) as conn:
-        outcome = append_link(conn, view.storefront.id, visitor_id, customer_id, now)
-    return Receipt(accepted=1) if outcome == "accepted" else Receipt(duplicate=1)
+def record_link(
+    store: Engine | EventWriter, view: StorefrontView, visitor_id: str, customer_id: str, now: Micros
+) -> Receipt:
+    """Record that a visitor is a customer; of several customers the first counts."""
+    writer = store if isinstance(store, EventWriter) else EventWriter(store)
+    links = [Link(visitor_id, customer_id, now)]
+    return _receipt(writer.write(view.storefront.id, Intake(links=links), now), ())

@@ -12,12 +12,21 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from experiments.errors import Invalid, OfferlabError, Unavailable
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _IMMEDIATE = "offerlab_immediate"
+_BUSY_MS = 15_000
+"""How long a writer waits for another process's transaction on SQLite."""
+_POSTGRES = {
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "tcp_user_timeout": 10_000,  # a cut line is noticed in seconds, where the system's own patience is a quarter hour
+    "options": "-c lock_timeout=5000 -c statement_timeout=300000 -c idle_in_transaction_session_timeout=60000",
+}
 
 
 class OldSchema(OfferlabError):
@@ -39,7 +48,7 @@ def connect(url: str) -> Engine:
         if not parsed.database or parsed.database == ":memory:":
             raise Invalid.at("database", "a SQLite database needs a file: sqlite:///instance/offerlab.sqlite")
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, pool_size=32, max_overflow=64, connect_args={"timeout": 15.0})
+        engine = create_engine(parsed, pool_size=32, max_overflow=64, connect_args={"timeout": _BUSY_MS / 1000})
         event.listen(engine, "connect", _sqlite_connected)
         event.listen(engine, "begin", _sqlite_begin)
         return engine
@@ -48,7 +57,7 @@ def connect(url: str) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         try:
             return create_engine(
-                parsed, pool_size=32, max_overflow=32, pool_pre_ping=True, connect_args={"connect_timeout": 3}
+                parsed, pool_size=32, max_overflow=32, pool_timeout=10, pool_pre_ping=True, connect_args=_POSTGRES
             )
         except ModuleNotFoundError:
             raise Invalid.at("database", "PostgreSQL needs its driver: pip install 'offerlab[postgres]'") from None
@@ -92,16 +101,50 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield marked
 
 
+def lead(engine: Engine, patience_ms: int) -> Connection:
+    """A connection whose transactions write, kept over many of them; it waits no longer than that for a lock."""
+    connection = engine.connect().execution_options(**{_IMMEDIATE: True})
+    if engine.dialect.name == "sqlite":
+        _set_patience(connection, patience_ms)
+    return connection
+
+
+def dismiss(connection: Connection) -> None:
+    """Give such a connection back as it was."""
+    if connection.dialect.name == "sqlite":
+        _set_patience(connection, _BUSY_MS)
+    connection.close()
+
+
+def _set_patience(connection: Connection, patience_ms: int) -> None:
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={patience_ms}")
+    cursor.close()
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        raise Unavailable(f"The database does not answer: {error.orig}") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Unavailable("The database went away") from error
-        raise
+    except Exception as error:
+        refusal = unavailable(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def unavailable(error: Exception) -> Unavailable | None:
+    """What a driver's error means for a caller: a database that is away, locked, full or too slow; None for others.
+
+    The names are PEP 249's, and so the same in every driver.
+    """
+    if isinstance(error, PoolTimeout):
+        return Unavailable("The database is busy: no connection became free")
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not {kind.__name__ for kind in type(cause).__mro__} & {"OperationalError", "InterfaceError", "InternalError"}:
+        return None
+    said = " ".join(str(cause).split())
+    return Unavailable(f"The database does not answer: {said or type(cause).__name__}")
 
 
 def upgrade(engine: Engine) -> None:

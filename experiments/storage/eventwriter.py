@@ -1,32 +1,59 @@
 """The one way into the event log for a running process: through group commit."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from experiments.currencies import Rates
 from experiments.events import Conversion
 from experiments.identifiers import StorefrontId
 from experiments.moment import Micros
-from experiments.storage.eventlog import ExposureRow, Outcome, append_conversions, append_exposures
-from experiments.storage.groupcommit import GroupCommit
+from experiments.storage.conversionlog import append_conversions
+from experiments.storage.database import reading
+from experiments.storage.eventlog import ExposureRow, Outcome, append_exposures
+from experiments.storage.groupcommit import GroupCommit, Part
+from experiments.storage.links import Link, append_links
+from experiments.storage.quarantine import Refused, append_refused, drop
+from experiments.storage.rates import read_rates
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What one call brings, and what it takes out of quarantine; all of it is written, or nothing."""
+
+    exposures: Sequence[ExposureRow] = ()
+    conversions: Sequence[Conversion] = ()
+    links: Sequence[Link] = ()
+    refused: Sequence[Refused] = ()
+    released: Sequence[int] = ()
 
 
 class EventWriter:
     """Writes events; what a call returns is durable. Safe to share between threads."""
 
     def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._commits = GroupCommit(engine)
 
-    def exposures(self, rows: Sequence[ExposureRow], received_at: Micros) -> Sequence[Outcome]:
-        """For each exposure whether it was new."""
-        return self._commits.write("exposures", lambda conn, all_: append_exposures(conn, all_, received_at), rows)
+    def write(self, storefront_id: StorefrontId, given: Intake, received_at: Micros) -> Sequence[Outcome]:
+        """For each exposure, conversion and link, in this order, whether it was new."""
+        here, at = storefront_id, received_at
+        # The groups' numbers are the order in which they are written: alike in every process, or locks would cross.
+        parts = [
+            Part((0, 0), lambda conn, rows: append_exposures(conn, rows, at), given.exposures),
+            Part((1, here), lambda conn, rows: append_conversions(conn, here, rows, at), given.conversions),
+            Part((2, here), lambda conn, rows: append_links(conn, here, rows), given.links),
+            Part((3, here), lambda conn, rows: append_refused(conn, here, rows, at), given.refused),
+            Part((4, here), lambda conn, ids: [drop(conn, here, ids)] * len(ids), given.released),
+        ]
+        if not any(part.rows for part in parts):
+            return ()
+        outcomes = self._commits.write([part for part in parts if part.rows])
+        counted = len([part for part in parts[:3] if part.rows])
+        return [outcome for found in outcomes[:counted] for outcome in found]
 
-    def conversions(
-        self, storefront_id: StorefrontId, rows: Sequence[Conversion], received_at: Micros
-    ) -> Sequence[Outcome]:
-        """For each conversion whether it was new."""
-        return self._commits.write(
-            ("conversions", storefront_id),
-            lambda conn, all_: append_conversions(conn, storefront_id, all_, received_at),
-            rows,
-        )
+    def rates(self, storefront_id: StorefrontId) -> Rates:
+        """What foreign money is worth to a storefront, as the store has it now."""
+        with reading(self._engine) as conn:
+            return read_rates(conn, storefront_id)

@@ -2,41 +2,53 @@
 
 The first waiting thread leads: it takes all that wait, writes them in one transaction, and wakes their owners. On
 SQLite a lock file keeps the processes in turn, which is fairer and faster than the database's own busy waiting.
+
+A caller that is told Unavailable may send the same again: rows are known by their keys, so what was written after all
+is a duplicate then.
 """
 
 import fcntl
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from experiments.errors import OfferlabError, Unavailable
-from experiments.storage.database import writing
-
-Row = TypeVar("Row")
-Result = TypeVar("Result")
+from experiments.storage.database import dismiss, lead, unavailable
 
 LARGEST_QUEUE = 50_000
 """Rows that may wait; more is answered with 503, so that memory stays bounded."""
-LONGEST_WAIT = 30.0
+LONGEST_WAIT = 10.0
 """Seconds after which a caller is told that the store is too slow."""
+PATIENCE_MS = 5000
+"""How long the leader waits for a lock that another process holds."""
 
-Append = Callable[[Connection, Sequence[Row]], Sequence[Result]]
+Append = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 """Writes rows and gives one outcome for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one kind; those of one `group` are written by one `append` call, whoever sent them, in groups' order."""
+
+    group: tuple[int, int]
+    append: Append
+    rows: Sequence[Any]
 
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """Rows of one caller, and what became of them."""
+    """What one caller wants written, and what became of it."""
 
-    group: Hashable
-    append: Append[Any, Any]
-    rows: Sequence[Any]
+    parts: Sequence[Part]
+    size: int
     wake: threading.Event = field(default_factory=threading.Event)
-    outcomes: Sequence[Any] | None = None
+    leads: bool = False
+    outcomes: list[Sequence[Any]] | None = None
     error: Exception | None = None
 
     @property
@@ -50,56 +62,85 @@ class GroupCommit:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lock = threading.Lock()
-        self._queue: list[_Waiting] = []
+        self._lock = threading.Lock()  # over all that follows
+        self._queue: deque[_Waiting] = deque()
         self._queued = 0
         self._led = False
+        self._failing = False
+        self._held: Connection | None = None  # the leader's, handed on for as long as somebody waits
         database = engine.url.database
         self._lock_path = f"{database}.lock" if engine.dialect.name == "sqlite" and database else None
 
-    def write(self, group: Hashable, append: Append[Row, Result], rows: Sequence[Row]) -> Sequence[Result]:
-        """Outcomes of the rows, durable when this returns; rows of one `group` are written by one `append` call.
+    def write(self, parts: Sequence[Part]) -> list[Sequence[Any]]:
+        """The outcomes of each part's rows, all in one transaction, durable when this returns.
 
         Raises Unavailable where the queue is full or the store does not answer.
         """
-        mine = _Waiting(group, append, rows)
-        with self._lock:
-            if self._queued + len(rows) > LARGEST_QUEUE and self._queue:
-                raise Unavailable("More events wait than can be written just now")
-            self._queue.append(mine)
-            self._queued += len(rows)
-            leading, self._led = not self._led, True
-        if not leading and not mine.wake.wait(LONGEST_WAIT):
-            self._give_up(mine)
-        if not mine.done:
+        mine = _Waiting(parts, sum(len(part.rows) for part in parts))
+        self._join(mine)
+        if not mine.leads and not mine.wake.wait(LONGEST_WAIT):
+            self._leave(mine)
+        if mine.leads:
             self._lead()
         if mine.error is not None:
             raise mine.error
-        return mine.outcomes or ()
+        if mine.outcomes is None:
+            raise Unavailable("The database is too slow just now")
+        return mine.outcomes
 
-    def _give_up(self, mine: _Waiting) -> None:
+    def _join(self, mine: _Waiting) -> None:
         with self._lock:
-            if mine in self._queue and not mine.wake.is_set():  # set: just now made the leader
+            if self._led and self._failing:  # one asks whether the store is back; the others need not wait for that
+                raise Unavailable("The database does not answer just now")
+            if self._queue and self._queued + mine.size > LARGEST_QUEUE:
+                raise Unavailable("More events wait than can be written just now")
+            self._queue.append(mine)
+            self._queued += mine.size
+            mine.leads, self._led = not self._led, True
+
+    def _leave(self, mine: _Waiting) -> None:
+        """Out of the queue; who was taken by a leader meanwhile goes unanswered too, and who was made one leads."""
+        with self._lock:
+            if mine in self._queue and not mine.leads:
                 self._queue.remove(mine)
-                self._queued -= len(mine.rows)
-                raise Unavailable("The database is too slow just now")
-        mine.wake.wait()  # taken by a leader meanwhile: what becomes of it must be known before it is answered
+                self._queued -= mine.size
 
     def _lead(self) -> None:
+        batch: list[_Waiting] = []
         try:
             with self._turn():
-                with self._lock:
-                    batch, self._queue, self._queued = self._queue, [], 0
+                batch = self._take()
                 self._settle(batch)
-        except OfferlabError as error:  # the turn itself was not to be had
-            with self._lock:
-                batch, self._queue, self._queued = self._queue, [], 0
+        except BaseException as error:  # a leader that dies leaves nobody waiting
+            batch = batch or self._take()
+            refusal = error if isinstance(error, OfferlabError) else Unavailable(f"Writing was broken off: {error!r}")
             for waiting in batch:
-                waiting.error = error
+                if not waiting.done:
+                    waiting.error = refusal
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._hand_on(batch)
+
+    def _take(self) -> list[_Waiting]:
         with self._lock:
+            batch, self._queue, self._queued = list(self._queue), deque(), 0
+        return batch
+
+    def _hand_on(self, batch: list[_Waiting]) -> None:
+        """The lead to the first that waits, or to nobody; and an answer to each of the batch."""
+        idle: Connection | None = None
+        with self._lock:
+            self._failing = bool(batch) and all(isinstance(waiting.error, Unavailable) for waiting in batch)
             self._led = bool(self._queue)
             if self._queue:
-                self._queue[0].wake.set()  # awake and not done: that one leads next
+                self._queue[0].leads = True
+                self._queue[0].wake.set()
+            else:
+                idle, self._held = self._held, None
+        if idle is not None:
+            with suppress(Exception):  # it goes back to the pool, which looks at it before it is used again
+                dismiss(idle)
         for waiting in batch:
             waiting.wake.set()
 
@@ -107,9 +148,9 @@ class GroupCommit:
         """Write the batch at once; where that fails for what one caller sent, each caller's rows alone."""
         try:
             self._commit(batch)
-        except Unavailable as error:
+        except Unavailable as refusal:
             for waiting in batch:
-                waiting.error = error
+                waiting.error = refusal
         except Exception as error:  # noqa: BLE001 - handed to the caller whose rows caused it
             if len(batch) == 1:
                 batch[0].error = error
@@ -118,22 +159,53 @@ class GroupCommit:
                 self._settle([waiting])
 
     def _commit(self, batch: list[_Waiting]) -> None:
-        groups: dict[Hashable, list[_Waiting]] = {}
-        for waiting in batch:
-            groups.setdefault(waiting.group, []).append(waiting)
-        results: list[tuple[_Waiting, Sequence[Any]]] = []
-        with writing(self._engine) as conn:
-            for members in groups.values():
-                outcomes = members[0].append(conn, [row for waiting in members for row in waiting.rows])
-                start = 0
-                for waiting in members:
-                    results.append((waiting, outcomes[start : start + len(waiting.rows)]))
-                    start += len(waiting.rows)
-        for waiting, found in results:  # only now is it durable
+        """The batch in one transaction; a line that was cut while it was idle is made anew, once."""
+        for last in (False, True):
+            fresh = self._held is None
+            try:
+                if self._held is None:
+                    self._held = lead(self._engine, PATIENCE_MS)
+                outcomes = _write(self._held, batch)
+                break
+            except BaseException as error:
+                self._drop()
+                refusal = unavailable(error) if isinstance(error, Exception) else None
+                if refusal is None:
+                    raise
+                if fresh or last or self._engine.dialect.name == "sqlite":
+                    raise refusal from error
+        for waiting, found in zip(batch, outcomes, strict=True):  # only now is it durable
             waiting.outcomes = found
+
+    def _drop(self) -> None:
+        """Nothing of what failed stays: the connection is closed, and with it its transaction."""
+        conn, self._held = self._held, None
+        if conn is not None:
+            with suppress(Exception):
+                conn.invalidate()
+            with suppress(Exception):
+                conn.close()
 
     def _turn(self) -> Any:
         return nullcontext() if self._lock_path is None else _file_lock(self._lock_path)
+
+
+def _write(conn: Connection, batch: Sequence[_Waiting]) -> list[list[Sequence[Any]]]:
+    """The outcomes by caller and part; the parts of one group are one call."""
+    groups: dict[tuple[int, int], list[tuple[int, int, Part]]] = {}
+    outcomes: list[list[Sequence[Any]]] = []
+    for caller, waiting in enumerate(batch):
+        outcomes.append([()] * len(waiting.parts))
+        for place, part in enumerate(waiting.parts):
+            groups.setdefault(part.group, []).append((caller, place, part))
+    with conn.begin():
+        for _, members in sorted(groups.items()):
+            found = members[0][2].append(conn, [row for _, _, part in members for row in part.rows])
+            start = 0
+            for caller, place, part in members:
+                outcomes[caller][place] = found[start : start + len(part.rows)]
+                start += len(part.rows)
+    return outcomes
 
 
 @contextmanager
