@@ -55,6 +55,12 @@ def test_score_interval_of_the_difference_against_statsmodels_where_its_cubic_is
     assert [bounds.low, bounds.high] == pytest.approx([told["lower"], told["upper"]], abs=1e-9)
 
 
+def test_score_interval_of_the_difference_against_r_propcis():
+    """diffscoreci(7, 34, 1, 34, 0.95), as statsmodels' own tests quote it."""
+    bounds = proportions.difference_interval(Counts(1, 34, 7, 34), 0.05)
+    assert [bounds.low, bounds.high] == pytest.approx([0.0270416, 0.3452912], abs=5e-8)
+
+
 @pytest.mark.parametrize("kind", ["unbalanced", "large", "low150"])
 def test_score_interval_of_the_difference_is_near_statsmodels_elsewhere(cases, kind):
     name = f"prop_ci_diff_score_{kind}"
