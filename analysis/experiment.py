@@ -118,12 +118,13 @@ def _population(metric: Metric, cells: dict[queries.Cell, Moments], definition: 
         if columns & NEEDS_REVENUE and not revenue_known:
             continue
         found[variant] = found[variant] + moments if variant in found else moments
-    nothing = Moments.from_aggregates(0, dict.fromkeys(metric.columns, 0), dict.fromkeys(pairs(metric.columns), 0))
+    names = next(iter(cells.values())).names if cells else metric.columns
+    nothing = Moments.from_aggregates(0, dict.fromkeys(names, 0), dict.fromkeys(pairs(names), 0))
     order = [definition.control.key, *(v.key for v in definition.variants if v.key != definition.control.key)]
     refused = None
     if unknown:
         refused = f"the cost of an order is not known for {unknown:,} of {buyers:,} buyers; a missing cost is not zero"
-    return Population({v: found.get(v, nothing).restrict(metric.columns) for v in order}, refused=refused)
+    return Population({v: found.get(v, nothing) for v in order}, refused=refused)
 
 
 def _checks(metrics: tuple[Metric, ...], counts: queries.Counts, cells: dict[queries.Cell, Moments]) -> list[Check]:

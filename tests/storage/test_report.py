@@ -172,3 +172,14 @@ def test_an_empty_experiment_has_a_report_that_says_so(engine: Engine) -> None:
     assert {c["estimable"] for m in found["metrics"] for c in m["comparisons"]} == {False}
     assert all(c["reason"] for m in found["metrics"] for c in m["comparisons"])
     assert found["verdict"]["decision"] == "keep_running"
+
+
+def test_the_change_of_revenue_is_split_to_the_cent(told: tuple[Shop, pd.DataFrame]) -> None:
+    """Conversion, orders per buyer, pieces per order, price per piece: the parts add up to the whole."""
+    shop, _ = told
+    found = report(shop)
+    splits = [d for d in found.to_dict()["decompositions"] if d["metric"] == "revenue_per_visitor"]
+    assert {d["variant"] for d in splits} == set(VARIANTS[1:])
+    for split in splits:
+        whole = found["revenue_per_visitor"].comparison(split["variant"]).difference.estimate
+        assert sum(part["estimate"] for part in split["parts"]) == pytest.approx(whole, abs=1e-9)
