@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    FromClause,
     Integer,
     and_,
     case,
@@ -28,6 +29,7 @@ from sqlalchemy import (
 from analysis.moments import Moments
 from experiments.metrics import MONEY_COLUMNS
 from experiments.moment import Micros
+from experiments.storage.identities import Identities, has_links
 from experiments.storage.tables import conversion, crossover, exposure
 
 Cell = tuple[str, bool, bool]
@@ -75,26 +77,42 @@ def count(conn: Connection, scope: Scope, variants: Sequence[str]) -> Counts:
     by_kind = {kind: {variant: int(row[f"n_{i}"]) for i, variant in enumerate(variants)} for kind, row in rows.items()}
     assigned = rows.get("assigned")
     units = by_kind.get("assigned", dict.fromkeys(variants, 0))
+    strays = int(assigned["units"]) - sum(units.values()) if assigned else 0
+    identities = _identities(conn, scope)
+    for (kind, variant), followers in identities.followers(conn).items() if identities else ():
+        if variant in units:  # a customer's second visitor is no unit of its own
+            by_kind[kind][variant] -= followers
     return Counts(
         units=units,
         viewed=by_kind.get("viewed", {}),
-        strays=int(assigned["units"]) - sum(units.values()) if assigned else 0,
-        crossovers=_crossovers(conn, scope),
+        strays=strays,
+        crossovers=_crossovers(conn, scope, identities),
         first_at=assigned["first_at"] if assigned else None,
         last_at=assigned["last_at"] if assigned else None,
     )
 
 
-def _crossovers(conn: Connection, scope: Scope) -> dict[str, int]:
-    joined = and_(
-        exposure.c.experiment_id == crossover.c.experiment_id,
-        exposure.c.unit_id == crossover.c.unit_id,
+def _identities(conn: Connection, scope: Scope) -> Identities | None:
+    """How links resolve; None where there are none, as then nothing needs to be resolved."""
+    if not has_links(conn, scope.storefront_id):
+        return None
+    return Identities(scope.storefront_id, scope.experiment_id, scope.unit, scope.until)
+
+
+def _crossovers(conn: Connection, scope: Scope, identities: Identities | None) -> dict[str, int]:
+    met = select(crossover.c.unit_id).where(
+        crossover.c.experiment_id == scope.experiment_id, crossover.c.at <= scope.until
+    )
+    linked = identities is not None and scope.unit == "visitor"
+    units = (identities.crossed(met) if identities and linked else met).cte("crossed")
+    mine = and_(
+        exposure.c.experiment_id == scope.experiment_id,
         exposure.c.kind == "assigned",
+        exposure.c.unit_id == units.c.unit_id,
     )
     query = (
-        select(exposure.c.variant, func.count(distinct(crossover.c.unit_id)).label("units"))
-        .select_from(crossover.join(exposure, joined))
-        .where(crossover.c.experiment_id == scope.experiment_id, crossover.c.at <= scope.until)
+        select(exposure.c.variant, func.count(distinct(units.c.unit_id)).label("units"))
+        .select_from(units.join(exposure, mine))
         .group_by(exposure.c.variant)
     )
     return {row.variant: row.units for row in conn.execute(query)}
@@ -107,7 +125,7 @@ def cells(conn: Connection, scope: Scope, columns: Sequence[str], counts: Counts
     found: dict[Cell, Moments] = {}
     active: dict[str, int] = {}
     watched: dict[str, int] = {}
-    for row in conn.execute(_sums(_units(scope), names)):
+    for row in conn.execute(_sums(_units(scope, _identities(conn, scope)), names)):
         values = dict(row._mapping)
         sums = {name: _whole(values[f"s_{name}"]) for name in names}
         products = {(a, b): _whole(values[f"p_{a}__{b}"]) for a, b in pairs(names)}
@@ -136,10 +154,13 @@ def _idle(names: Sequence[str], units: int, viewing: int, scales: Mapping[str, i
     return Moments.from_aggregates(units, sums, products, scales)
 
 
-def _units(scope: Scope) -> CTE:
+def _units(scope: Scope, identities: Identities | None) -> CTE:
     """One row for each unit that did something in its window: the raw columns that metrics are made of."""
     e, c, v = exposure.alias("e"), conversion.alias("c"), exposure.alias("v")
-    unit = c.c.visitor_id if scope.unit == "visitor" else c.c.customer_id
+    source: FromClause = c
+    unit: ColumnElement[Any] = c.c.visitor_id if scope.unit == "visitor" else c.c.customer_id
+    if identities is not None:
+        source, unit = identities.resolved(c)
     counted_at = case((c.c.type == "refund", c.c.order_at), else_=c.c.at)
     is_order, is_refund = c.c.type == "order", c.c.type == "refund"
     ours = or_(c.c.experiment.is_(None), c.c.experiment == scope.experiment)
@@ -161,13 +182,14 @@ def _units(scope: Scope) -> CTE:
             _any(and_(is_order, c.c.cost.is_(None))).label("no_cost"),
             func.max(case((v.c.at <= scope.until, 1), else_=0)).label("viewed_offer"),
         )
-        .select_from(c.join(e, joined).outerjoin(v, seen))
+        .select_from(source.join(e, joined).outerjoin(v, seen))
         .where(
             c.c.storefront_id == scope.storefront_id,
             c.c.at <= scope.until,
             e.c.at <= scope.until,
             counted_at >= e.c.at,
             counted_at < e.c.at + scope.window,
+            or_(c.c.cancelled_at.is_(None), c.c.cancelled_at > scope.until),
         )
         .group_by(e.c.variant, e.c.unit_id)
         .cte("units")

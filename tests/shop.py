@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from experiments.catalogue import parse_product
 from experiments.moment import DAY, Micros, micros
 from experiments.service import defining, settings
-from experiments.service.recording import Receipt, record_conversions, record_exposures
+from experiments.service.recording import Receipt, record_conversions, record_exposures, record_link
 from experiments.service.snapshot import Snapshot, StorefrontView
 from experiments.storage.database import reading, writing
 from experiments.storage.eventwriter import EventWriter
@@ -87,6 +87,10 @@ class Shop:
         """Record conversions."""
         raws = [json.dumps(c).encode() for c in conversions]
         return record_conversions(EventWriter(self.engine), self.view, raws, now, lambda: "unused")
+
+    def link(self, visitor: str, customer: str, now: Micros = NOW) -> Receipt:
+        """Tie a visitor to a customer."""
+        return record_link(EventWriter(self.engine), self.view, visitor, customer, now)
 
 
 def open_shop(engine: Engine, key: str = "shop", currency: str = "EUR", products: bool = True) -> Shop:

@@ -75,7 +75,7 @@ def fill(shop: Shop, exposures: int) -> None:
             cents = int(random.integers(500, 20_000))
             common = blank | {
                 "storefront_id": shop.storefront.id, "visitor_id": f"visitor-{ids[i]:09d}", "order_id": f"o{i}",
-                "currency": "EUR", "received_at": when, "at": when, "day": when // DAY, "item_count": 0,
+                "currency": "EUR", "received_at": when, "at": when, "day": when // DAY, "item_count": 0, "version": 0,
             }  # fmt: skip
             yield common | {
                 "event_key": f"order:o{i}", "type": "order", "revenue": cents, "cost": cents // 2, "item_count": 2
