@@ -111,7 +111,7 @@ def _settle(
     try:
         meaning = read(view, held.delivery)
         found = meaning.conversions
-        receipt = record_conversions(writer, view, found, now, new_id) if found else Receipt()
+        receipt = record_conversions(writer, view, found, now, new_id, source=None) if found else Receipt()
         state, reason = _outcome(meaning, receipt)
     except (Invalid, Malformed) as refusal:
         state, reason = "failed", f"{refusal.code}: {refusal.message}"

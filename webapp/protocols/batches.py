@@ -3,20 +3,31 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import msgspec
 import orjson
 
 from experiments.errors import Invalid, Malformed
 from experiments.moment import Micros
 from experiments.money import to_decimal
-from experiments.service.recording import Receipt, Rejection, record_conversions, record_exposures, record_link
+from experiments.service.recording import (
+    Receipt,
+    Rejection,
+    quarantine,
+    record_conversions,
+    record_exposures,
+    record_link,
+)
 from experiments.service.snapshot import StorefrontView
 from experiments.shape import convert
 from experiments.storage.database import reading
+from experiments.storage.quarantine import Refused
 from experiments.storage.refunds import remainders
 from webapp.api.intake import IdentityInput
 from webapp.lab import Lab, new_id
 from webapp.protocols.ecommerce import Record
 from webapp.protocols.messages import Link, read_message
+
+PERSONAL = frozenset({"context", "traits", "integrations"})
 
 
 def record_messages(
@@ -39,13 +50,31 @@ def record_messages(
             (conversions if "type" in found else exposures).append((index, found))
     whole = [(i, found) for i, found in conversions if found["type"] == "refund" and "amount" not in found]
     plain = [(i, found) for i, found in conversions if found["type"] != "refund" or "amount" in found]
-    total = Receipt(rejected=tuple(rejected)) + _links(lab, view, links, received)
+    total = _links(lab, view, links, received)
     total += _recorded(exposures, lambda raws: record_exposures(lab.writer, view, raws, received))
     total += _recorded(plain, lambda raws: record_conversions(lab.writer, view, raws, received, new_id))
     # what a whole order brought is known once the orders of the same batch are there
     priced, unknown = _priced(lab, view, whole)
-    total += Receipt(rejected=unknown)
-    return total + _recorded(priced, lambda raws: record_conversions(lab.writer, view, raws, received, new_id))
+    total += _recorded(priced, lambda raws: record_conversions(lab.writer, view, raws, received, new_id))
+    unread = Receipt(rejected=(*rejected, *unknown))
+    _keep_out(lab, view, messages, unread, received)
+    return total + unread
+
+
+def _keep_out(lab: Lab, view: StorefrontView, messages: Sequence[object], unread: Receipt, received: Micros) -> None:
+    """Quarantine the messages that say nothing the contract could; those that do are quarantined as it writes them."""
+    if unread.rejected:
+        told = [(r, _bare(messages[r.index])) for r in unread.rejected]
+        quarantine(lab.writer, view, [Refused("segment", body, r.code, r.message) for r, body in told], received)
+
+
+def _bare(message: object) -> bytes:
+    """A message without the page, the browser and the traits of whoever it is about."""
+    kept = {k: v for k, v in message.items() if k not in PERSONAL} if isinstance(message, dict) else message
+    try:
+        return msgspec.json.encode(kept)
+    except (UnicodeEncodeError, RecursionError):
+        return repr(message)[:1000].encode("ascii", "backslashreplace")
 
 
 def _priced(
@@ -91,5 +120,5 @@ def _links(lab: Lab, view: StorefrontView, links: Sequence[tuple[int, Link]], re
         except Invalid as refusal:
             total += Receipt(rejected=(Rejection(index, refusal.code, refusal.message, refusal.errors),))
             continue
-        total += record_link(lab.engine, view, given.visitor_id, given.customer_id, received)
+        total += record_link(lab.writer, view, given.visitor_id, given.customer_id, received)
     return total

@@ -65,13 +65,13 @@ def to_record(name: str, given: Mapping[str, Any], context: Context) -> Record:
     found = snake(name)
     properties = {snake(key): value for key, value in given.items() if value is not None and value != ""}
     if found in ORDERED:
-        return _order(properties, context)
+        order = _order(properties, context)
+        edited = found == "order_updated" and context.occurred_at is not None
+        return order | {"updated_at": context.occurred_at} if edited else order
     if found in REFUNDED:
         return _refund(properties, context)
     if found in CANCELLED:
-        order_id = _required(properties, ORDER_ID)
-        cancelled = {"type": "refund", "refund_id": f"cancelled:{order_id}", "order_id": order_id}
-        return cancelled | _currency(properties, context) | context.unit
+        return {"type": "order_cancelled", "order_id": _required(properties, ORDER_ID), **context.unit}
     if found in MET:
         return _exposure(properties, context)
     if found in SHOWN:

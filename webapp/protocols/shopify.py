@@ -131,6 +131,8 @@ class Order(msgspec.Struct, frozen=True):
     financial_status: str | None = None
     currency: str | None = None
     created_at: str | None = None
+    updated_at: str | None = None
+    cancelled_at: str | None = None
     taxes_included: bool | None = False
     subtotal_price: Number = None
     subtotal_price_set: MoneySet | None = None
@@ -155,9 +157,13 @@ def read(view: StorefrontView, delivery: Delivery) -> Meaning:
         return _meaning([_refund(decode(delivery.body, Refund), view)], "no money was given back")
     if topic.startswith("orders/") and topic not in {"orders/edited", "orders/delete"}:
         order = decode(delivery.body, Order)
-        if reason := _left_out(order, topic):
-            return Meaning(ignored=reason)
-        return _meaning([_order(order, view), *(_refund(refund, view) for refund in order.refunds)], "")
+        if order.test:
+            return Meaning(ignored="a test order")
+        if order.source_name in ELSEWHERE:
+            return Meaning(ignored=ELSEWHERE[order.source_name])
+        paid = topic == "orders/paid" or order.financial_status in PAID
+        records = [_order(order, view), *(_refund(refund, view) for refund in order.refunds)] if paid else []
+        return _meaning([*records, _cancellation(order)], f"not paid: {order.financial_status}")
     return Meaning(ignored=f"the topic {topic[:100] or 'is missing:'} is not one that counts here")
 
 
@@ -166,14 +172,10 @@ def _meaning(records: Iterable[Record | None], nothing: str) -> Meaning:
     return Meaning(found) if found else Meaning(ignored=nothing)
 
 
-def _left_out(order: Order, topic: str) -> str:
-    if order.test:
-        return "a test order"
-    if order.source_name in ELSEWHERE:
-        return ELSEWHERE[order.source_name]
-    if order.financial_status not in PAID and topic != "orders/paid":
-        return f"not paid: {order.financial_status or 'no financial_status'}"
-    return ""
+def _cancellation(order: Order) -> Record | None:
+    if order.cancelled_at is None:
+        return None
+    return {"type": "order_cancelled", "order_id": str(order.id), "occurred_at": order.cancelled_at}
 
 
 def _order(order: Order, view: StorefrontView) -> Record:
@@ -195,6 +197,7 @@ def _order(order: Order, view: StorefrontView) -> Record:
         discount=_shop(order.total_discounts_set, order.total_discounts),
         tax=_shop(order.total_tax_set, order.total_tax),
         occurred_at=order.created_at,
+        updated_at=order.updated_at,
         visitor_id=visitor_of((note.name, note.value) for note in order.note_attributes),
         customer_id=None if order.customer is None or order.customer.id is None else str(order.customer.id),
     )

@@ -70,9 +70,13 @@ def read(view: StorefrontView, delivery: Delivery) -> Meaning:
     if topic not in TOPICS:
         return Meaning(ignored=f"the topic {topic[:100] or 'is missing:'} is not one that counts here")
     order = decode(delivery.body, Order)
-    if order.date_paid_gmt is None and order.status not in PAID:
+    paid = order.date_paid_gmt is not None or order.status in PAID
+    records = [_order(order, view), *_refunds(order)] if paid else []
+    if order.status == "cancelled":
+        cancelled = {"type": "order_cancelled", "order_id": str(order.id)}
+        records.append(cancelled | named(occurred_at=_utc(order.date_modified_gmt)))
+    if not records:
         return Meaning(ignored=f"not paid: {order.status[:40]}")
-    records = [_order(order, view), *_refunds(order)]
     return Meaning(tuple(msgspec.json.encode(record) for record in records))
 
 
@@ -89,6 +93,7 @@ def _order(order: Order, view: StorefrontView) -> Record:
         shipping=order.shipping_total,
         tax=order.total_tax,
         occurred_at=_utc(order.date_created_gmt),
+        updated_at=_utc(order.date_modified_gmt),
         visitor_id=visitor_of((meta.key, meta.value) for meta in order.meta_data),
         customer_id=customer,
     )
