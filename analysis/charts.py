@@ -9,6 +9,7 @@ from typing import Any
 
 import altair as alt
 import vl_convert
+from altair.utils.schemapi import debug_mode
 
 from analysis.report import Comparison, MetricResult
 from experiments.metrics import BUILT_IN, MONEY_COLUMNS
@@ -65,7 +66,7 @@ def effects_svg(result: MetricResult, currency: str = "") -> str:
     if not bars:
         return ""
     title, tick_format = _axis(result, currency, relative=relative)
-    return _inlined(_render(_chart(bars, title, tick_format).to_json(indent=None)), result.metric, bars)
+    return _inlined(_drawn(tuple(bars), title, tick_format), result.metric, bars)
 
 
 def _difference(c: Comparison) -> _Bar | None:
@@ -148,7 +149,10 @@ def _dressed(chart: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _render(specification: str) -> str:
+def _drawn(bars: tuple[_Bar, ...], title: str, tick_format: str) -> str:
+    # Altair checks every part of a chart against its schema, which takes longer than drawing it; the tests check ours
+    with debug_mode(arg=False):
+        specification = _chart(bars, title, tick_format).to_json(indent=None, validate=False)
     return vl_convert.vegalite_to_svg(specification)
 
 
