@@ -52,7 +52,7 @@ def test_a_change_reaches_a_streaming_sdk_within_seconds(tenant: Tenant, sdk: Op
     assert local.eval_feature("cart").source == "experiment"
     act(tenant, "same", "pause")
     settle(lambda: local.eval_feature("cart").source == "defaultValue")
-    local.stopAutoRefresh()
+    local.stop_auto_refresh(timeout=1)
 
 
 def test_the_tracking_plugin_needs_no_code_of_the_shops(tenant: Tenant, sdk: Open) -> None:

@@ -1,129 +1,124 @@
-// Offerlab in a page without a build step: asks which offer each placement gets, shows it, reports what happened.
-// <script async src=".../snippet.js" data-key="pk_..." data-consent="mayMeasure"></script>
-// <div data-offerlab="cart" data-product="A1" style="height: 12rem"></div>
-// Whatever goes wrong here stays here: the page is then as it was.
+// Offerlab without a build step: asks for each placement's offer, shows it, reports what happened.
+//   <script async src=".../snippet.js" data-key="pk_..." data-consent="mayMeasure"></script>
+//   <div data-offerlab="cart" data-product="A1" style="height: 12rem"></div>
+// Whatever goes wrong stays here: the page is as it was.
 (() => {
   "use strict";
   const script = document.currentScript;
   const set = script.dataset;
-  const wait = Number(set.timeout) || 800; // milliseconds after which a placement stays as it was
-  const cookie = set.cookie || "exp_vid";
-  const word = { accept: set.wordAccept || "Add to cart", dismiss: set.wordDismiss || "No, thanks", save: set.wordSave || "You save" };
+  const wait = Number(set.timeout) || 800; // milliseconds; then a placement stays as it was
   const quietly = (work) => (...given) => Promise.resolve().then(() => work(...given)).catch(() => {});
   const parse = (json) => (json ? JSON.parse(json) : undefined);
-  const address = (path) => new URL(`${path}?key=${encodeURIComponent(set.key)}`, script.src).href;
-  const newId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, "0")).join("");
+  const address = (path) => new URL(`${path}?key=${set.key}`, script.src).href;
+  const hex = (n) => n.toString(16).padStart(2, "0");
+  const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), hex).join("");
 
-  const allowed = async () => (set.consent ? Boolean(await window[set.consent]()) : !navigator.globalPrivacyControl);
+  const allowed = async () => (set.consent ? window[set.consent]() : !navigator.globalPrivacyControl);
 
   const visitor = () => {
-    const known = document.cookie.match(`(?:^|; )${cookie}=([\\w.-]{1,128})(?:;|$)`);
-    const id = known ? known[1] : newId();
+    const name = set.cookie || "exp_vid";
+    const id = document.cookie.match(`(?:^|; )${name}=([\\w.-]{1,128})(?:;|$)`)?.[1] || newId();
     const secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = `${cookie}=${id}; Path=/; Max-Age=15552000; SameSite=Lax${secure}`;
-    return id;
+    document.cookie = `${name}=${id}; Path=/; Max-Age=15552000; SameSite=Lax${secure}`;
+    return { visitor_id: id, customer_id: set.customer };
   };
 
   // As text, a beacon needs no preflight and outlives the page.
   const report = (path, event) => {
-    const body = JSON.stringify({ visitor_id: visitor(), customer_id: set.customer, occurred_at: new Date().toISOString(), ...event });
-    if (!navigator.sendBeacon(address(path), body)) fetch(address(path), { method: "POST", body, keepalive: true }).catch(() => {});
-  };
-  const convert = (event) => report("v1/conversions", event);
-
-  const ask = async (place) => {
-    const context = { product_id: place.dataset.product, cart: parse(place.dataset.cart || set.cart), currency: set.currency };
-    const asked = { visitor_id: visitor(), customer_id: set.customer, placement: place.dataset.offerlab, attributes: parse(set.attributes), context };
-    const stop = new AbortController();
-    const timer = setTimeout(() => stop.abort(), wait);
-    try {
-      const answer = await fetch(address("v1/assignments"), { method: "POST", body: JSON.stringify(asked), signal: stop.signal });
-      return answer.ok ? await answer.json() : null;
-    } finally {
-      clearTimeout(timer);
-    }
+    navigator.sendBeacon(address(path), JSON.stringify({ ...visitor(), occurred_at: new Date(), ...event }));
   };
 
-  const make = (name, text, ...inside) => {
+  const ask = async ({ dataset: { offerlab: placement, product, cart } }) => {
+    const context = { product_id: product, cart: parse(cart || set.cart), currency: set.currency };
+    const attributes = { consent: true, ...parse(set.attributes) };
+    const body = JSON.stringify({ ...visitor(), placement, attributes, context });
+    const answer = await fetch(address("v1/assignments"), { method: "POST", body, signal: AbortSignal.timeout(wait) });
+    return answer.ok ? answer.json() : null;
+  };
+
+  const make = (name, ...inside) => {
     const made = document.createElement(name);
-    if (text) made.textContent = text;
     made.append(...inside);
     return made;
   };
 
   const draw = (offer) => {
-    const money = (amount) => new Intl.NumberFormat(document.documentElement.lang || undefined, { style: "currency", currency: offer.currency }).format(amount);
-    const products = offer.products.map((product) => {
-      const title = make(product.url ? "a" : "span", product.title);
-      if (product.url) title.href = product.url;
-      return make("li", "", title, ` ${money(product.price)}`);
+    const style = { style: "currency", currency: offer.currency };
+    const money = (amount) => new Intl.NumberFormat(document.documentElement.lang || undefined, style).format(amount);
+    const items = offer.products.map(({ title, url, price }) => {
+      const name = make(url ? "a" : "span", title);
+      if (url) name.href = url;
+      return make("li", name, ` ${money(price)}`);
     });
-    const price = make("p", "", make("strong", money(offer.price)));
-    if (Number(offer.saving) > 0) price.append(" ", make("s", money(offer.regular_price)), ` ${word.save} ${money(offer.saving)}`);
-    const accept = make("button", offer.call_to_action || word.accept);
-    const dismiss = make("button", word.dismiss);
+    const price = make("p", make("strong", money(offer.price)));
+    const saving = ` ${set.save || "You save"} ${money(offer.saving)}`;
+    if (offer.saving > 0) price.append(" ", make("s", money(offer.regular_price)), saving);
+    const accept = make("button", offer.call_to_action || set.accept || "Add to cart");
+    const dismiss = make("button", set.dismiss || "No, thanks");
     accept.type = dismiss.type = "button";
-    const box = make("section", "", make("ul", "", ...products), price, accept, " ", dismiss);
+    const box = make("section", make("ul", ...items), price, accept, " ", dismiss);
     if (offer.body) box.prepend(make("p", offer.body));
     if (offer.headline) box.prepend(make("h2", offer.headline));
     box.className = "offerlab-offer";
-    box.setAttribute("aria-label", offer.headline || offer.products.map((product) => product.title).join(", "));
+    box.ariaLabel = offer.headline || offer.products[0].title;
     return { box, accept, dismiss };
   };
 
-  // Into the space that the page keeps free; where it keeps none, over the page's lower edge. Neither moves anything.
+  // Into the space that the page keeps free, else over its lower edge: neither moves anything.
   const show = (place, box) => {
     if (place.offsetHeight) {
-      Object.assign(place.style, { height: `${place.offsetHeight}px`, boxSizing: "border-box", overflow: "auto", contain: "strict" });
-      place.replaceChildren(box);
-    } else {
-      const over = { position: "fixed", bottom: "0", left: "0", right: "0", maxHeight: "50vh", overflow: "auto", zIndex: "9999" };
-      Object.assign(box.style, over, { padding: "1rem", background: "Canvas", color: "CanvasText", borderTop: "1px solid" });
-      document.body.append(box);
+      Object.assign(place.style, { height: `${place.offsetHeight}px`, boxSizing: "border-box", overflow: "auto" });
+      return place.replaceChildren(box);
     }
+    box.style = "position:fixed; inset:auto 0 0; max-height:50vh; overflow:auto; padding:1rem; background:Canvas";
+    document.body.append(box);
   };
 
-  const fillOne = quietly(async (place) => {
+  const fill = quietly(async (place) => {
     const answer = await ask(place);
     if (!answer) return;
+    const { offer, placement } = answer;
     const met = { experiment: answer.experiment || undefined, variant: answer.variant || undefined };
-    let seen = place; // a variant that shows nothing is viewed where the offer would have been
-    if (answer.offer.type !== "none") {
-      const { box, accept, dismiss } = draw(answer.offer);
+    let seen = place; // nothing is viewed where an offer would have been
+    if (offer.type !== "none") {
+      const { box, accept, dismiss } = draw(offer);
       const before = [...place.childNodes];
-      const act = (type) => quietly(() => {
-        convert({ type, event_id: newId(), placement: answer.placement, offer_id: answer.offer.offer_id, ...met });
-        const detail = { ...answer, element: place };
-        const goOn = place.dispatchEvent(new CustomEvent(type.replace("_", "-"), { bubbles: true, cancelable: true, detail }));
+      const on = (button, type) => (button.onclick = quietly(() => {
+        report("v1/conversions", { type, event_id: newId(), placement, offer_id: offer.offer_id, ...met });
         box.remove();
-        if (type === "offer_dismissed") place.replaceChildren(...before);
-        else if (goOn && answer.offer.products[0].url) location.assign(answer.offer.products[0].url);
-      });
-      accept.addEventListener("click", act("offer_accepted"));
-      dismiss.addEventListener("click", act("offer_dismissed"));
+        if (place.offsetHeight) place.replaceChildren(...before);
+        const told = new CustomEvent(type, { bubbles: true, cancelable: true, detail: answer });
+        const next = button === accept && offer.products[0].url;
+        if (place.dispatchEvent(told) && next) location.assign(next);
+      }));
+      on(accept, "offer_accepted");
+      on(dismiss, "offer_dismissed");
       show(place, box);
-      if (!place.contains(box)) seen = box;
+      seen = box;
     }
     if (!answer.in_experiment) return;
     const watcher = new IntersectionObserver((entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
+      if (!entries.some((e) => e.isIntersecting)) return;
       watcher.disconnect();
       report("v1/exposures", { ...met, kind: "viewed" });
     }, { threshold: 0.5 });
     watcher.observe(seen);
   });
 
+  const convert = quietly(async (event) => (await allowed()) && report("v1/conversions", event));
+
   const start = quietly(async () => {
     if (!(await allowed())) return;
-    for (const place of document.querySelectorAll("[data-offerlab]:not([data-offerlab-asked])")) {
-      place.dataset.offerlabAsked = "";
-      fillOne(place);
+    for (const place of document.querySelectorAll("[data-offerlab]:not([data-asked])")) {
+      place.dataset.asked = "";
+      fill(place);
     }
-    for (const order of document.querySelectorAll("script[data-offerlab-order]")) convert({ type: "order", ...parse(order.textContent) });
+    const orders = document.querySelectorAll("script[data-offerlab-order]");
+    for (const order of orders) convert({ type: "order", ...parse(order.textContent) });
   });
 
-  // start() again after consent was given, or after placements were added to the page
-  window.offerlab = { start, convert: quietly(async (event) => (await allowed()) && convert(event)) };
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  // start() again after consent, or for placements added later
+  window.offerlab = { start, convert };
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
   else start();
 })();
