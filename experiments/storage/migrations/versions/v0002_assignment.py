@@ -39,23 +39,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audience")),
         sa.UniqueConstraint("storefront_id", "key", name=op.f("uq_audience_storefront_id_key")),
     )
-    with op.batch_alter_table("storefront", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("bots", sa.Text(), nullable=False, server_default="crawlers"))
-        batch_op.add_column(sa.Column("consent", sa.Text(), nullable=False, server_default="not_needed"))
-        batch_op.add_column(sa.Column("honours_gpc", sa.Boolean(), nullable=False, server_default=sa.false()))
-        batch_op.add_column(sa.Column("holdout", sa.Integer(), nullable=False, server_default="0"))
-        batch_op.add_column(sa.Column("holdout_seed", sa.Text(), nullable=False, server_default=""))
-    with op.batch_alter_table("placement", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("paused", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("storefront", sa.Column("bots", sa.Text(), nullable=False, server_default="crawlers"))
+    op.add_column("storefront", sa.Column("consent", sa.Text(), nullable=False, server_default="not_needed"))
+    op.add_column("storefront", sa.Column("honours_gpc", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("storefront", sa.Column("holdout", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("storefront", sa.Column("holdout_seed", sa.Text(), nullable=False, server_default=""))
+    op.add_column("placement", sa.Column("paused", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.execute("UPDATE storefront SET holdout_seed = 'holdout/' || key")
 
 
 def downgrade() -> None:
     """Back."""
-    with op.batch_alter_table("placement", schema=None) as batch_op:
-        batch_op.drop_column("paused")
-    with op.batch_alter_table("storefront", schema=None) as batch_op:
-        for name in ("holdout_seed", "holdout", "honours_gpc", "consent", "bots"):
-            batch_op.drop_column(name)
+    op.drop_column("placement", "paused")
+    for name in ("holdout_seed", "holdout", "honours_gpc", "consent", "bots"):
+        op.drop_column("storefront", name)
     op.drop_table("audience")
     op.drop_table("layer")
