@@ -6,7 +6,7 @@
   "use strict";
   const script = document.currentScript;
   const set = script.dataset;
-  const wait = Number(set.timeout) || 800; // milliseconds; then a placement stays as it was
+  const wait = set.timeout || 800; // milliseconds, then all stays as it was
   const quietly = (work) => (...given) => Promise.resolve().then(() => work(...given)).catch(() => {});
   const parse = (json) => (json ? JSON.parse(json) : undefined);
   const address = (path) => new URL(`${path}?key=${set.key}`, script.src).href;
@@ -23,14 +23,14 @@
     return { visitor_id: id, customer_id: set.customer };
   };
 
-  // As text, a beacon needs no preflight and outlives the page.
+  // Text needs no preflight, and a beacon outlives the page.
   const report = (path, event) => {
     navigator.sendBeacon(address(path), JSON.stringify({ ...visitor(), occurred_at: new Date(), ...event }));
   };
 
   const ask = async ({ dataset: { offerlab: placement, product, cart } }) => {
     const context = { product_id: product, cart: parse(cart || set.cart), currency: set.currency };
-    const attributes = { consent: true, ...parse(set.attributes) };
+    const attributes = { consent: !!set.consent, ...parse(set.attributes) };
     const body = JSON.stringify({ ...visitor(), placement, attributes, context });
     const answer = await fetch(address("v1/assignments"), { method: "POST", body, signal: AbortSignal.timeout(wait) });
     return answer.ok ? answer.json() : null;
@@ -44,7 +44,7 @@
 
   const draw = (offer) => {
     const style = { style: "currency", currency: offer.currency };
-    const money = (amount) => new Intl.NumberFormat(document.documentElement.lang || undefined, style).format(amount);
+    const money = (amount) => new Intl.NumberFormat(document.documentElement.lang || [], style).format(amount);
     const items = offer.products.map(({ title, url, price }) => {
       const name = make(url ? "a" : "span", title);
       if (url) name.href = url;
@@ -117,7 +117,7 @@
     for (const order of orders) convert({ type: "order", ...parse(order.textContent) });
   });
 
-  // start() again after consent, or for placements added later
+  // start() again after consent, or for new placements
   window.offerlab = { start, convert };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
   else start();
