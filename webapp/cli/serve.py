@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from experiments.errors import Unavailable
+from experiments.storage.database import connect
 from webapp.cli import options
 from webapp.config import load
 
@@ -28,9 +30,22 @@ REQUESTS, WAITING = 32, 512
 @options.database
 def command(host: str, port: int, workers: int, database: str | None) -> None:
     """Serve until SIGTERM, which answers what was asked and exits 0."""
-    with options.opened(database):  # an old schema or a database that is away is said before anything starts
-        pass
+    check_startable(database)
     run(host, port, workers, database)
+
+
+def check_startable(database: str | None) -> None:
+    """An old schema, or a database that is away and left no snapshot on disk, is said before anything starts."""
+    from webapp.lab import kept_rows
+
+    settings = load(database_url=database)
+    try:
+        with options.opened(database):
+            pass
+    except Unavailable:
+        if kept_rows(settings, connect(settings.database_url)).read() is None:
+            raise
+        click.echo("offerlab: the database is away; assigning from the last good snapshot", err=True)
 
 
 def build() -> "Front":
@@ -63,6 +78,18 @@ def _on_stop_signal(do: Callable[[], None]) -> None:
     threading.Thread(target=wait, name="stop signal", daemon=True).start()
 
 
+class Respawns(dict[int, float]):
+    """When workers were made anew, as the server notes it: it would stop them all when one ends again within 5.5 s.
+
+    A worker that is killed twice is no reason to stop the others.
+    """
+
+    def get(self, key: int, default: float = 0.0) -> float:  # type: ignore[override]  # the one call that is made
+        """Long ago."""
+        del key
+        return default
+
+
 def run(host: str, port: int, workers: int, database: str | None) -> None:
     """Run the server; each worker builds its own application."""
     from granian import Granian
@@ -74,7 +101,7 @@ def run(host: str, port: int, workers: int, database: str | None) -> None:
     if database is not None:
         os.environ["OFFERLAB_DATABASE_URL"] = database
     streams = load().streams + RESERVED
-    Granian(
+    server = Granian(
         "webapp.cli.serve:build",
         address=host,
         port=port,
@@ -83,8 +110,12 @@ def run(host: str, port: int, workers: int, database: str | None) -> None:
         blocking_threads=REQUESTS + streams,
         backpressure=WAITING + streams,
         factory=True,
+        respawn_failed_workers=True,
+        respawn_interval=0.2,
         log_enabled=True,
         log_level=LogLevels.error,
         websockets=False,
         workers_kill_timeout=20,
-    ).serve()
+    )
+    server.respawned_wrks = Respawns()
+    server.serve()
