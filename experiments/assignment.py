@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from experiments.bucketing import BUCKETS, Bucketer, bucket_ranges, in_buckets
 from experiments.definition import WHOLE, Definition, Variant
 from experiments.lifecycle import State
@@ -25,8 +27,7 @@ NO_BUCKET = 255
 """The mark, in a table of buckets, of a bucket outside the coverage."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(msgspec.Struct, frozen=True):
     """Who asks: the visitor, and the customer once there was a login."""
 
     visitor_id: str
@@ -112,15 +113,14 @@ def _table(definition: Definition, coverage: int) -> bytes:
     return bytes(table)
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(msgspec.Struct, frozen=True):
     """What was decided, and why."""
 
     reason: Reason
     rule: Rule | None = None
     variant: Variant | None = None
     offer: ServedOffer | None = None
-    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    refusals: Mapping[str, Refusal] = {}
 
     @property
     def in_experiment(self) -> bool:

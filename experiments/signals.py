@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from experiments.bucketing import Bucketer
 from experiments.crawlers import BotFilter, is_bot
 
 Consent = Literal["not_needed", "required"]
 
 
-@dataclass(frozen=True, slots=True)
-class Signals:
+class Signals(msgspec.Struct, frozen=True):
     """What a browser's own request said; a server's request says nothing about the visitor's browser."""
 
     user_agent: str | None = None

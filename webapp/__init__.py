@@ -2,20 +2,24 @@
 
 from flask import Flask, Response, request
 
+from experiments.errors import Unavailable
 from experiments.storage.database import check_schema
 from webapp.api import health, management, routes, traffic
 from webapp.config import Settings, load
 from webapp.errors import PROBLEM_JSON, encode, problem_of
-from webapp.lab import Lab
+from webapp.lab import Lab, kept_rows
 from webapp.protocols import growthbook, ofrep, segment, snippet, streams, webhooks
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application on an installation's database; OldSchema where that is not up to date."""
+    """The application on an installation's database; OldSchema where that is not up to date.
+
+    While the database is away it starts from the snapshot on disk; Unavailable where there is none.
+    """
     from webapp.ui import site  # the pages bring SciPy along, which most commands do not need
 
     lab = Lab(settings or load())
-    check_schema(lab.engine)
+    _check_database(lab)
     app = Flask("webapp")
     app.config.update(
         SECRET_KEY=lab.settings.secret_key,
@@ -36,6 +40,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     site.install(app)
     app.register_error_handler(Exception, _failed)
     return app
+
+
+def _check_database(lab: Lab) -> None:
+    try:
+        check_schema(lab.engine)
+    except Unavailable:
+        if kept_rows(lab.settings, lab.engine).read() is None:
+            raise
 
 
 def _failed(error: Exception) -> Response:

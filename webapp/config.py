@@ -27,6 +27,7 @@ class Settings:
     secure_cookies: bool = False
     log_level: str = "INFO"
     streams: int = STREAMS
+    snapshot_directory: str = ""
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: str | None) -> Settings:
@@ -42,6 +43,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: str | None) -> S
         secure_cookies=_flag(env, "OFFERLAB_SECURE_COOKIES"),
         log_level=_level(env),
         streams=_positive(env, "OFFERLAB_STREAMS", STREAMS),
+        snapshot_directory=env.get("OFFERLAB_SNAPSHOT_DIR", ""),
     )
 
 

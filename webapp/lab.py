@@ -1,14 +1,18 @@
 """What a serving process holds: its settings, the database, the current snapshot."""
 
+import hashlib
 import secrets
+from pathlib import Path
 from typing import cast
 
 from flask import current_app
 from sqlalchemy import Engine
 
-from experiments.service.snapshot import Snapshots
+from experiments.service.refreshing import LiveSnapshots
+from experiments.service.rows import KeptRows
 from experiments.storage.database import connect
 from experiments.storage.eventwriter import EventWriter
+from webapp.clock import now
 from webapp.config import Settings
 
 
@@ -18,12 +22,25 @@ class Lab:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.engine: Engine = connect(settings.database_url)
-        self.snapshots = Snapshots(self.engine)
+        self.snapshots = LiveSnapshots(self.engine, now, kept_rows(settings, self.engine))
         self.writer = EventWriter(self.engine)
 
     def close(self) -> None:
         """Give the database its connections back."""
+        self.snapshots.close()
         self.engine.dispose()
+
+
+def kept_rows(settings: Settings, engine: Engine) -> KeptRows:
+    """Where the last good snapshot is kept: OFFERLAB_SNAPSHOT_DIR, else beside a SQLite database, else instance/.
+
+    The name is the database's, so that two installations on one disk never read each other's.
+    """
+    url = engine.url
+    if url.get_backend_name() == "sqlite" and url.database and not settings.snapshot_directory:
+        return KeptRows(Path(f"{url.database}.snapshot.json"))
+    name = hashlib.sha256(url.render_as_string(hide_password=True).encode()).hexdigest()[:16]
+    return KeptRows(Path(settings.snapshot_directory or "instance") / f"snapshot-{name}.json")
 
 
 def the_lab() -> Lab:

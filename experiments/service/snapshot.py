@@ -138,14 +138,22 @@ def _compiled(record: Experiment, layers: Mapping[str, Layer], groups: SavedGrou
 
 
 class Snapshots:
-    """The current snapshot of this process; it outlives the database's absence."""
+    """The current snapshot, asked for in the caller's own thread; it outlives the database's absence.
+
+    For commands and imports; a server's is `refreshing.LiveSnapshots`.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
         self._checked_at = Micros(0)
         self._current: Snapshot | None = None
-        self.database_away = False
+        self._failed = False
+
+    @property
+    def database_away(self) -> bool:
+        """Whether the database did not answer when it was last asked."""
+        return self._failed
 
     def current(self, now: Micros) -> Snapshot:
         """The newest snapshot, asked for ten times a second at most; the last good one while the database is away."""
@@ -171,9 +179,9 @@ class Snapshots:
             with reading(self._engine) as conn:
                 if current is None or current_revision(conn) != current.revision:
                     current = self._current = Snapshot.load(conn, current)
-            self.database_away = False
+            self._failed = False
         except OfferlabError as error:
-            self.database_away = True
+            self._failed = True
             if current is None:
                 raise Unavailable("The database does not answer, and nothing was loaded before") from error
             log.warning("assigning from the last good snapshot: %s", error.message)

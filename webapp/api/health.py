@@ -2,9 +2,8 @@
 
 from flask import Blueprint, Response
 
-from experiments.errors import OfferlabError
-from experiments.storage.database import check_schema, reading
-from experiments.storage.storefronts import current_revision
+from experiments.errors import OfferlabError, Unavailable
+from experiments.storage.database import check_schema
 from webapp.clock import now
 from webapp.errors import encode
 from webapp.lab import the_lab
@@ -20,21 +19,21 @@ def livez() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> Response:
-    """The database answers and its schema is right; a snapshot is loaded."""
+    """The database answers and its schema is right; a snapshot is loaded. It waits for no database that does not."""
     lab = the_lab()
     checks: dict[str, str] = {}
     try:
-        with reading(lab.engine) as conn:
-            current_revision(conn)
+        checks["snapshot"] = f"revision {lab.snapshots.refresh(now()).revision}"
+        snapshot = True
+    except OfferlabError as error:
+        checks["snapshot"], snapshot = error.message, False
+    try:
+        if lab.snapshots.database_away:
+            raise Unavailable("The database does not answer")
         check_schema(lab.engine)
         checks["database"] = "ok"
     except OfferlabError as error:
         checks["database"] = error.message
-    try:
-        checks["snapshot"] = f"revision {lab.snapshots.current(now()).revision}"
-        snapshot = True
-    except OfferlabError as error:
-        checks["snapshot"], snapshot = error.message, False
     ready = checks["database"] == "ok" and snapshot
     body = {"status": "ok" if ready else "unavailable", "checks": checks}
     headers = {"Content-Type": "application/json"} | ({} if ready else {"Retry-After": "1"})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from experiments.assignment import Inside, Rule, Trace
-from experiments.errors import Forbidden, Invalid, Malformed
+from experiments.errors import Forbidden, Invalid, Malformed, Unavailable
 from experiments.identifiers import ExperimentId, UnitId
 from experiments.moment import Micros
 from experiments.service.recording import (
@@ -88,31 +88,49 @@ def assignments(lab: Lab, caller: Access, call: Call) -> object:
     if request.explain and caller.kind == "public":
         raise Forbidden("What decided is told to secret and admin keys only (sk_…, ak_…)")
     trace: Trace | None = [] if request.explain else None
-    made = decided(lab, caller, call.headers, request, call.now, held(lab), trace)
+    made = decided(lab, caller, call.headers, request, call.now, held(lab, needed=request.record), trace)
     if request.record and (met := exposure(request, made, call.now)) is not None:
+        check_store(lab)
         record_exposure(lab.writer, caller.view, met, call.now)
     told = answer(request, made)
     return told if trace is None else told | {"steps": explanation(caller.view, request, made, trace, call.now)}
 
 
-def held(lab: Lab) -> Inside:
-    """Asks the store which variant a unit holds in a closed experiment."""
+def check_store(lab: Lab) -> None:
+    """Unavailable at once where the database is known to be away: waiting would keep others from being served."""
+    if lab.snapshots.database_away:
+        raise Unavailable("The database does not answer: nothing can be recorded just now")
+
+
+def held(lab: Lab, *, needed: bool = False) -> Inside:
+    """Asks the store which variant a unit holds in a closed experiment.
+
+    While the database is away nobody is known to be inside, unless it is `needed`: then that is Unavailable.
+    """
 
     def inside(rule: Rule, unit_id: str) -> str | None:
-        with reading(lab.engine) as conn:
-            return held_variant(conn, ExperimentId(rule.experiment_id), unit_id)
+        try:
+            check_store(lab)
+            with reading(lab.engine) as conn:
+                return held_variant(conn, ExperimentId(rule.experiment_id), unit_id)
+        except Unavailable:
+            if needed:
+                raise
+            return None
 
     return inside
 
 
 def exposures(lab: Lab, caller: Access, call: Call) -> object:
     """Record one exposure or an array of them."""
+    check_store(lab)
     raws, alone = _raws(call.body)
     return _receipt(record_exposures(lab.writer, caller.view, raws, call.now), alone=alone)
 
 
 def conversions(lab: Lab, caller: Access, call: Call) -> object:
     """Record one conversion or an array of them."""
+    check_store(lab)
     raws, alone = _raws(call.body)
     return _receipt(record_conversions(lab.writer, caller.view, raws, call.now, new_id), alone=alone)
 
@@ -127,6 +145,7 @@ class IdentityInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def identities(lab: Lab, caller: Access, call: Call) -> object:
     """Tie a visitor to a customer, as at login."""
     given = decode(call.body, IdentityInput)
+    check_store(lab)
     receipt = record_link(lab.engine, caller.view, given.visitor_id, given.customer_id, call.now)
     return _receipt(receipt, alone=True)
 
