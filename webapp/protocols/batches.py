@@ -18,11 +18,9 @@ from experiments.service.recording import (
     record_link,
 )
 from experiments.service.snapshot import StorefrontView
-from experiments.shape import convert
 from experiments.storage.database import reading
 from experiments.storage.quarantine import Refused
 from experiments.storage.refunds import remainders
-from webapp.api.intake import IdentityInput
 from webapp.lab import Lab, new_id
 from webapp.protocols.ecommerce import Record
 from webapp.protocols.messages import Link, read_message
@@ -36,7 +34,7 @@ def record_messages(
     """What became of each message; the rejections carry its place."""
     exposures: list[tuple[int, Record]] = []
     conversions: list[tuple[int, Record]] = []
-    links: list[tuple[int, Link]] = []
+    links: dict[Link, None] = {}  # each once, in order: of several customers the first counts
     rejected: list[Rejection] = []
     for index, message in enumerate(messages):
         try:
@@ -45,12 +43,14 @@ def record_messages(
             rejected.append(Rejection(index, refusal.code, refusal.message, refusal.errors))
             continue
         if isinstance(found, Link):
-            links.append((index, found))
+            links[found] = None
         elif found is not None:
             (conversions if "type" in found else exposures).append((index, found))
     whole = [(i, found) for i, found in conversions if found["type"] == "refund" and "amount" not in found]
     plain = [(i, found) for i, found in conversions if found["type"] != "refund" or "amount" in found]
-    total = _links(lab, view, links, received)
+    total = Receipt()
+    for link in links:
+        total += record_link(lab.writer, view, link.visitor_id, link.customer_id, received)
     total += _recorded(exposures, lambda raws: record_exposures(lab.writer, view, raws, received))
     total += _recorded(plain, lambda raws: record_conversions(lab.writer, view, raws, received, new_id))
     # what a whole order brought is known once the orders of the same batch are there
@@ -109,16 +109,3 @@ def _recorded(events: Sequence[tuple[int, Record]], record: Callable[[Sequence[b
     receipt = record(raws) if raws else Receipt()
     placed = [replace(r, index=places[r.index]) for r in receipt.rejected]
     return Receipt(receipt.accepted, receipt.duplicate, (*rejected, *placed))
-
-
-def _links(lab: Lab, view: StorefrontView, links: Sequence[tuple[int, Link]], received: Micros) -> Receipt:
-    total = Receipt()
-    for link, index in {link: index for index, link in links}.items():
-        pair = {"visitor_id": link.visitor_id, "customer_id": link.customer_id}
-        try:
-            given = convert(pair, IdentityInput)
-        except Invalid as refusal:
-            total += Receipt(rejected=(Rejection(index, refusal.code, refusal.message, refusal.errors),))
-            continue
-        total += record_link(lab.writer, view, given.visitor_id, given.customer_id, received)
-    return total

@@ -5,7 +5,6 @@ A message is read alone: what cannot be read is an Invalid, and the others of it
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +12,10 @@ import msgspec
 
 from experiments.errors import Invalid
 from experiments.events import EARLIEST
+from experiments.identifiers import UnitId
 from experiments.moment import DAY, Micros, iso, micros
 from experiments.service.snapshot import StorefrontView
+from experiments.shape import convert
 from webapp.protocols.ecommerce import Context, Record, to_record
 
 PAGES = frozenset({"page", "screen"})
@@ -22,12 +23,11 @@ SILENT = frozenset({"group"})
 """Well-formed, and nothing that an experiment could read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """A visitor turned out to be a customer."""
 
-    visitor_id: str
-    customer_id: str
+    visitor_id: UnitId
+    customer_id: UnitId
 
 
 def read_message(
@@ -58,7 +58,9 @@ def read_message(
 
 
 def _link(visitor_id: str | None, customer_id: str | None) -> Link | None:
-    return Link(visitor_id, customer_id) if visitor_id and customer_id and visitor_id != customer_id else None
+    if visitor_id is None or customer_id is None or visitor_id == customer_id:
+        return None
+    return convert({"visitor_id": visitor_id, "customer_id": customer_id}, Link)
 
 
 def _name(message: Mapping[str, Any], field: str) -> str:

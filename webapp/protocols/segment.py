@@ -4,7 +4,6 @@ Whatever is well-formed is answered 200 `{"success": true}`: RudderStack's clien
 message that cannot be kept is kept out alone, with its reason.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +22,6 @@ from webapp.protocols.batches import record_messages
 from webapp.protocols.payload import plain, read_object
 
 blueprint = Blueprint("segment", __name__)
-log = logging.getLogger(__name__)
 
 KINDS = {
     "track": "track", "identify": "identify", "page": "page", "screen": "screen", "alias": "alias", "group": "group",
@@ -31,9 +29,6 @@ KINDS = {
     "batch": None, "b": None, "import": None,
 }  # fmt: skip
 """The last part of the path, and the kind of message that it says; None where each message says its own."""
-
-LONGEST_REASON = 300
-"""Letters of a reason that the log keeps: what a client sent may stand in it."""
 
 
 def receive(lab: Lab, call: Call, kind: str | None) -> Receipt:
@@ -45,11 +40,7 @@ def receive(lab: Lab, call: Call, kind: str | None) -> Receipt:
         raise Malformed('The body must be an object with a "batch" of messages')
     if len(messages) > LARGEST_BATCH:
         raise TooLarge(f"The batch has {len(messages)} messages; at most {LARGEST_BATCH} are read")
-    receipt = record_messages(lab, caller.view, messages, kind, body.get("sentAt"), call.now)
-    for refused in receipt.rejected:
-        why = refused.message[:LONGEST_REASON]
-        log.warning("%s: message %d kept out: %s: %s", caller.view.storefront.key, refused.index, refused.code, why)
-    return receipt
+    return record_messages(lab, caller.view, messages, kind, body.get("sentAt"), call.now)
 
 
 def _caller(lab: Lab, call: Call, body: dict[str, Any]) -> Access:
