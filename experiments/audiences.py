@@ -12,7 +12,7 @@ import msgspec
 
 from experiments.conditions import check_condition
 from experiments.errors import FieldError, Invalid
-from experiments.identifiers import Key, Line
+from experiments.identifiers import Key, Name
 from experiments.shape import convert
 
 MOST_VALUES = 100_000
@@ -24,8 +24,8 @@ class AudienceInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     key: Key
     type: Literal["list", "condition"]
-    name: Annotated[Line, msgspec.Meta(max_length=200)] = ""
-    attribute: Annotated[Line, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    name: Name = ""
+    attribute: Annotated[Name, msgspec.Meta(min_length=1)] | None = None
     values: Annotated[list[Member], msgspec.Meta(max_length=MOST_VALUES)] | None = None
     condition: dict[str, Any] | None = None
 

@@ -25,7 +25,11 @@ PlacementKey = Annotated[str, msgspec.Meta(pattern=PLACEMENT_KEY)]
 UnitId = Annotated[str, msgspec.Meta(pattern=UNIT_ID)]
 ProductId = Annotated[str, msgspec.Meta(pattern=PRINTABLE, min_length=1, max_length=128)]
 EventId = Annotated[str, msgspec.Meta(pattern=PRINTABLE, min_length=1, max_length=200)]
+Printable = Annotated[str, msgspec.Meta(pattern=PRINTABLE)]
+"""For a field with a length of its own: msgspec takes no second one on top of a Line's."""
 Line = Annotated[str, msgspec.Meta(pattern=PRINTABLE, max_length=2000)]
+Name = Annotated[str, msgspec.Meta(pattern=PRINTABLE, max_length=200)]
+"""What people call a thing."""
 
 
 def check_key(key: str, field: str = "key") -> list[FieldError]:

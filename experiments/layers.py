@@ -6,12 +6,12 @@ different parts of it never share a unit.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
 from experiments.definition import WHOLE
-from experiments.identifiers import Key, Line
+from experiments.identifiers import Key, Name
 from experiments.shape import convert
 
 UnitKind = Literal["visitor", "customer"]
@@ -21,7 +21,7 @@ class LayerInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A layer as the API writes it."""
 
     key: Key
-    name: Annotated[Line, msgspec.Meta(max_length=200)] = ""
+    name: Name = ""
     unit: UnitKind = "visitor"
 
 

@@ -12,7 +12,7 @@ from experiments.audiences import Audience, named_audiences, parse_audience
 from experiments.catalogue import Product
 from experiments.crawlers import BotFilter
 from experiments.errors import Conflict, FieldError, Invalid, NotFound
-from experiments.identifiers import Line, StorefrontId, check_key
+from experiments.identifiers import Name, StorefrontId, check_key
 from experiments.moment import Micros
 from experiments.money import exponent
 from experiments.shape import convert
@@ -62,7 +62,7 @@ def create_storefront(
 class StorefrontChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Settings of a storefront that can change; what is not given stays. `holdout` is in hundredths of a percent."""
 
-    name: Annotated[Line, msgspec.Meta(min_length=1, max_length=200)] | msgspec.UnsetType = msgspec.UNSET
+    name: Annotated[Name, msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     origins: list[str] | msgspec.UnsetType = msgspec.UNSET
     bots: BotFilter | msgspec.UnsetType = msgspec.UNSET
     consent: Consent | msgspec.UnsetType = msgspec.UNSET
@@ -143,7 +143,7 @@ def create_placement(
 class PlacementChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What of a placement can change; what is not given stays."""
 
-    name: Annotated[Line, msgspec.Meta(min_length=1, max_length=200)] | msgspec.UnsetType = msgspec.UNSET
+    name: Annotated[Name, msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     touchpoint: str | msgspec.UnsetType | None = msgspec.UNSET
     paused: bool | msgspec.UnsetType = msgspec.UNSET
 
