@@ -60,8 +60,9 @@ class _Waiting:
 class GroupCommit:
     """The write path of one process to one database."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, longest_wait: float = LONGEST_WAIT, largest_queue: int = LARGEST_QUEUE) -> None:
         self._engine = engine
+        self._longest_wait, self._largest_queue = longest_wait, largest_queue
         self._lock = threading.Lock()  # over all that follows
         self._queue: deque[_Waiting] = deque()
         self._queued = 0
@@ -78,7 +79,7 @@ class GroupCommit:
         """
         mine = _Waiting(parts, sum(len(part.rows) for part in parts))
         self._join(mine)
-        if not mine.leads and not mine.wake.wait(LONGEST_WAIT):
+        if not mine.leads and not mine.wake.wait(self._longest_wait):
             self._leave(mine)
         if mine.leads:
             self._lead()
@@ -92,7 +93,7 @@ class GroupCommit:
         with self._lock:
             if self._led and self._failing:  # one asks whether the store is back; the others need not wait for that
                 raise Unavailable("The database does not answer just now")
-            if self._queue and self._queued + mine.size > LARGEST_QUEUE:
+            if self._queue and self._queued + mine.size > self._largest_queue:
                 raise Unavailable("More events wait than can be written just now")
             self._queue.append(mine)
             self._queued += mine.size

@@ -28,14 +28,14 @@ class Toll:
     acknowledged: int
     lost: int
     doubled: int
-    longest_silence: float
+    longest_absence: float
     sound: bool
 
     def __str__(self) -> str:
         state = "sound" if self.sound else "BROKEN"
         return (
             f"{self.kills} kills, {self.acknowledged:,} acknowledged, {self.lost} lost, {self.doubled} doubled, "
-            f"longest silence {self.longest_silence:.1f} s, database {state}"
+            f"back after {self.longest_absence:.1f} s at most, database {state}"
         )
 
 
@@ -55,11 +55,13 @@ def run(
 ) -> Toll:
     """Load, and a kill at a random moment, so many times."""
     server, key = serve_shop(url, directory)
+    killed: list[float] = []
     try:
         with Load(server.url, key, senders) as load:
             for _ in range(kills):
                 time.sleep(float(dice.uniform(0.1, 1.0)))
                 kill(server)
+                killed.append(time.monotonic())  # of PostgreSQL: when it is up again
             time.sleep(1.5)
     finally:
         code = server.stop()
@@ -68,7 +70,7 @@ def run(
     gone, twice, sound = lost(engine, load.answers), doubled(engine), is_sound(engine)
     engine.dispose()
     answers = load.answers
-    return Toll(kills, len(answers.at), len(gone), twice, answers.longest_silence(), sound)
+    return Toll(kills, len(answers.at), len(gone), twice, answers.longest_absence(killed), sound)
 
 
 def is_sound(engine: Engine) -> bool:

@@ -26,10 +26,9 @@ class Answers:
     without_retry_after: int = 0
     slowest: float = 0.0
 
-    def longest_silence(self) -> float:
-        """Seconds between two acknowledgements, at most."""
-        times = sorted(self.at)
-        return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0)
+    def longest_absence(self, since: list[float]) -> float:
+        """Seconds from one of these moments to the next acknowledgement, at most."""
+        return max(min((at - moment for at in self.at if at >= moment), default=float("inf")) for moment in since)
 
 
 class Load:
