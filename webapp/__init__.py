@@ -1,59 +1,18 @@
 """The web service, its pages and the command line."""
 
-from flask import Flask, Response, request
+from typing import TYPE_CHECKING
 
-from experiments.errors import Unavailable
-from experiments.storage.database import check_schema
-from webapp.api import health, management, routes, traffic
-from webapp.config import Settings, load
-from webapp.errors import PROBLEM_JSON, encode, problem_of
-from webapp.lab import Lab, kept_rows
-from webapp.protocols import growthbook, ofrep, segment, snippet, streams, webhooks
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from webapp.config import Settings
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: "Settings | None" = None) -> "Flask":
     """The application on an installation's database; OldSchema where that is not up to date.
 
-    While the database is away it starts from the snapshot on disk; Unavailable where there is none.
+    Every command passes through this package: what only the server needs is imported when it is made.
     """
-    from webapp.ui import site  # the pages bring SciPy along, which most commands do not need
+    from webapp.application import create
 
-    lab = Lab(settings or load())
-    _check_database(lab)
-    app = Flask("webapp")
-    app.config.update(
-        SECRET_KEY=lab.settings.secret_key,
-        MAX_CONTENT_LENGTH=lab.settings.max_body_bytes,
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=lab.settings.secure_cookies,
-    )
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # declared on the default provider, which is the one in use
-    app.extensions["offerlab"] = lab
-    app.register_blueprint(routes.blueprint)
-    app.register_blueprint(management.blueprint)
-    app.register_blueprint(traffic.managed)
-    app.register_blueprint(traffic.blueprint)
-    app.register_blueprint(health.blueprint)
-    streams.install(app)
-    for protocol in (ofrep, growthbook, segment, streams, snippet, webhooks):
-        app.register_blueprint(protocol.blueprint)
-    site.install(app)
-    app.register_error_handler(Exception, _failed)
-    return app
-
-
-def _check_database(lab: Lab) -> None:
-    try:
-        check_schema(lab.engine)
-    except Unavailable:
-        if kept_rows(lab.settings, lab.engine).read() is None:
-            raise
-
-
-def _failed(error: Exception) -> Response:
-    from webapp.ui import site
-
-    if site.is_page(request.path):
-        return site.error_page(error)
-    status, headers, shape = problem_of(error)
-    return Response(encode(shape), status, {"Content-Type": PROBLEM_JSON} | headers)
+    return create(settings)
