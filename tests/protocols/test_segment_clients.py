@@ -6,14 +6,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import requests
 from rudderstack.analytics.client import Client as RudderStack
 from segment.analytics.client import Client as Segment
 
+from experiments.service import inbox
+from experiments.storage.database import writing
+from experiments.storage.storefronts import get_storefront
 from tests.protocols.flaky import Flaky, flaky_proxy
 from tests.protocols.ledger import Ledger, ledger
 from tests.protocols.starting import start
 from tests.serving import Tenant
 from tests.shop import experiment
+from webapp.clock import now
 
 NODE = shutil.which("node")
 MODULES = Path(__file__).parents[1] / "e2e" / "node_modules"
@@ -116,3 +121,19 @@ def test_segments_node_client_has_every_order_counted_once(tenant: Tenant) -> No
         done = subprocess.run(command, cwd=MODULES.parent, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "[]"), done.stderr
     check_counted_once(ledger(tenant), flaky)
+
+
+def test_a_shop_that_sends_again_until_it_is_answered_has_every_order_counted_once(tenant: Tenant) -> None:
+    secret = "shpss_0123456789abcdef"
+    with writing(tenant.engine) as conn:
+        inbox.add_webhook(conn, get_storefront(conn, tenant.name).id, "shopify", secret, now(), "test")
+    with flaky_proxy(tenant.public.url) as flaky, requests.Session() as session:
+        for i in range(20):
+            paid = {"id": i, "financial_status": "paid", "currency": "EUR", "subtotal_price": f"{i}.50"}
+            raw = json.dumps(paid).encode()
+            headers = {"X-Shopify-Topic": "orders/paid", "X-Shopify-Webhook-Id": f"d{i}"}
+            headers |= {"X-Shopify-Hmac-Sha256": inbox.signature(raw, secret)}
+            address = f"{flaky.url}/webhooks/shopify/{tenant.name}"
+            assert any(session.post(address, data=raw, headers=headers, timeout=30).ok for _ in range(8))
+    assert {"before", "after"} <= set(flaky.sent)
+    assert ledger(tenant).orders() == {str(i): 100 * i + 50 for i in range(20)}
