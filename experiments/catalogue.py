@@ -1,7 +1,9 @@
 """The catalogue: what a storefront sells, at what price, at what cost."""
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from heapq import nsmallest
 
 import msgspec
 
@@ -87,6 +89,14 @@ def parse_product(value: Mapping[str, object], currency: str) -> Product:
     )
 
 
+NEAREST = 2000
+"""Of a category's dearer products, how many of the nearest in price are compared."""
+TIERS = 24
+"""How many next tiers are kept for a product: so many may be in the cart or out of stock before there is none."""
+MOST_TIERS = 50_000
+"""Products whose next tiers are remembered."""
+
+
 class Catalogue:
     """An immutable view of one storefront's products, with what offers look up in it."""
 
@@ -100,6 +110,7 @@ class Catalogue:
             category: tuple(sorted(members, key=lambda p: (p.price, p.product_id)))
             for category, members in by_category.items()
         }
+        self._tiers: dict[tuple[str, Decimal | None], tuple[Product, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._products)
@@ -114,3 +125,48 @@ class Catalogue:
     def category(self, category: str) -> tuple[Product, ...]:
         """The products of exactly this category path, cheapest first."""
         return self._by_category.get(category, ())
+
+    def next_tiers(self, base: Product, max_price_ratio: Decimal | None) -> Sequence[Product]:
+        """Dearer products of the base's category, at most `max_price_ratio` times its price: nearest first.
+
+        Near is who shares most attributes, then most of the title's words, then who costs least more. What stands in no
+        category has no tiers: nobody has said what it could be replaced by.
+        """
+        key = (base.product_id, max_price_ratio)
+        known = self._tiers.get(key)
+        if known is None:
+            known = tuple(nsmallest(TIERS, self._dearer(base, max_price_ratio), key=lambda p: _distance(base, p)))
+            if len(self._tiers) >= MOST_TIERS:
+                self._tiers.clear()
+            self._tiers[key] = known
+        return known
+
+    def similar(self, base: Product) -> Sequence[Product]:
+        """Other products of the base's category, nearest first by attributes, title and price, cheaper ones too."""
+        members = self.category(base.category) if base.category else ()
+        middle = bisect_right(members, base.price, key=_price)
+        window = members[max(0, middle - NEAREST // 2) : middle + NEAREST // 2]
+        others = (p for p in window if p.product_id != base.product_id)
+        return nsmallest(TIERS, others, key=lambda p: _distance(base, p))
+
+    def _dearer(self, base: Product, max_price_ratio: Decimal | None) -> Sequence[Product]:
+        members = self.category(base.category) if base.category else ()
+        start = bisect_right(members, base.price, key=_price)
+        end = min(len(members), start + NEAREST)
+        if max_price_ratio is not None:
+            end = bisect_right(members, int(max_price_ratio * base.price), start, end, key=_price)
+        return members[start:end]
+
+
+def _price(product: Product) -> int:
+    return product.price
+
+
+def _distance(base: Product, other: Product) -> tuple[int, float, int, str]:
+    shared = len(base.attributes.items() & other.attributes.items())
+    ours, theirs = _words(base.title), _words(other.title)
+    return -shared, -len(ours & theirs) / len(ours | theirs), abs(other.price - base.price), other.product_id
+
+
+def _words(title: str) -> frozenset[str]:
+    return frozenset(title.lower().split()) or frozenset((title,))

@@ -21,6 +21,9 @@ Body = Annotated[str, msgspec.Meta(max_length=2000)]
 Link = Annotated[str, msgspec.Meta(pattern=r"^(https?://|/)\S*\Z", max_length=2000)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
+LARGEST_AMOUNT = 10**9
+"""Of discounts and thresholds, in major units."""
+
 OfferType = Literal["none", "upsell", "cross_sell", "bundle"]
 
 
@@ -42,6 +45,8 @@ class Discount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
             yield FieldError(f"{field}.{name}", f"must be greater than 0, and is {value}")
         elif name == "percent" and value >= 100:
             yield FieldError(f"{field}.percent", f"must be less than 100, and is {value}")
+        elif value > LARGEST_AMOUNT:
+            yield FieldError(f"{field}.{name}", f"must be at most {LARGEST_AMOUNT}, and is {value}")
 
 
 class FrequencyCap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,8 +76,9 @@ class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             yield from self.discount.check(f"{field}.discount")
         if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
             yield FieldError(f"{field}.valid_until", "must be later than valid_from")
-        if self.free_shipping_over is not None and not (0 <= self.free_shipping_over <= 10**9):
-            yield FieldError(f"{field}.free_shipping_over", f"must be 0 or more, and is {self.free_shipping_over}")
+        over = self.free_shipping_over
+        if over is not None and not (over.is_finite() and 0 <= over <= LARGEST_AMOUNT):
+            yield FieldError(f"{field}.free_shipping_over", f"must be 0 to {LARGEST_AMOUNT}, and is {over}")
         if self.minimum_margin is not None:
             try:
                 share = parse_share(self.minimum_margin, f"{field}.minimum_margin")
@@ -111,16 +117,15 @@ class Upsell(_Shown, frozen=True, tag_field="type", tag="upsell", kw_only=True):
             for base, target in self.pairs.items()
             if base == target
         )
-        if self.max_price_ratio is not None and not (1 < self.max_price_ratio <= 100):
-            yield FieldError(
-                f"{field}.max_price_ratio", f"must be greater than 1 and at most 100, and is {self.max_price_ratio}"
-            )
+        ratio = self.max_price_ratio
+        if ratio is not None and not (ratio.is_finite() and 1 < ratio <= 100):
+            yield FieldError(f"{field}.max_price_ratio", f"must be greater than 1 and at most 100, and is {ratio}")
 
 
 class CrossSell(_Shown, frozen=True, tag_field="type", tag="cross_sell", kw_only=True):
-    """Adds complements: an explicit list per product (`*` for any), bought together, or bestsellers."""
+    """Adds complements: an explicit list per product (`*` for any), bought together, bestsellers, or similar."""
 
-    pick: Literal["explicit", "bought_together", "bestsellers"] = "bought_together"
+    pick: Literal["explicit", "bought_together", "bestsellers", "similar"] = "bought_together"
     products: dict[ProductId, list[ProductId]] = {}
     limit: Annotated[int, msgspec.Meta(ge=1, le=12)] = 3
 
@@ -130,7 +135,7 @@ class CrossSell(_Shown, frozen=True, tag_field="type", tag="cross_sell", kw_only
         if self.pick == "explicit" and not any(self.products.values()):
             yield FieldError(f"{field}.products", "name at least one product to add")
         if self.pick != "explicit" and self.products:
-            yield FieldError(f"{field}.products", f"belong to pick explicit; with {self.pick} the orders decide")
+            yield FieldError(f"{field}.products", f"belong to pick explicit; with {self.pick} the shop's data decide")
         yield from (
             FieldError(f"{field}.products", f"{base!r} is its own complement")
             for base, added in self.products.items()

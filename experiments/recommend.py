@@ -2,6 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Recommendations(Protocol):
+    """What the shop's own history suggests."""
+
+    def bought_together(self, product_id: str) -> Sequence[str]:
+        """Products bought with this one, strongest first."""
+        ...
+
+    def bestsellers(self) -> Sequence[str]:
+        """The products most bought, first first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,28 @@
 """From an offer's definition to what can be shown to this visitor, now: a served offer, or a refusal with its reason.
 
 Truths of every served offer: an upsell costs more than its base; a bundle costs less than its parts; nothing is offered
-that is in the cart, out of stock, past its dates or under the margin floor.
+that is in the cart, out of stock, past its dates or under the margin floor; who accepts never pays more than for the
+same products without the offer.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from experiments.catalogue import Catalogue, Product
 from experiments.moment import Micros, micros
-from experiments.money import to_decimal, to_minor
-from experiments.offers import Bundle, CrossSell, Discount, NoOffer, Offer, Upsell
-from experiments.share import parse_share
+from experiments.money import to_decimal
+from experiments.offers import Bundle, CrossSell, NoOffer, Offer, Upsell
+from experiments.picks import complements, members, targets
+from experiments.pricing import discounted, keeps_margin, shares_discount
+from experiments.recommend import Recommendations
 
 RefusalCode = Literal[
     "out_of_stock", "already_in_cart", "no_candidate", "not_dearer", "not_cheaper_than_parts", "below_margin",
     "wrong_currency", "expired", "does_not_stack", "frequency_cap", "unknown_product",
 ]  # fmt: skip
-
-
-class Recommendations(Protocol):
-    """What the shop's own history suggests."""
-
-    def bought_together(self, product_id: str) -> Sequence[str]:
-        """Products bought with this one, strongest first."""
-        ...
-
-    def bestsellers(self) -> Sequence[str]:
-        """The products most bought, first first."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +32,8 @@ class Context:
     product_id: str | None = None
     cart: tuple[str, ...] = ()
     currency: str | None = None
+    discounted: bool = False
+    """Whether the visitor has a discount of another kind already: a coupon, a cart below the catalogue's prices."""
 
     @property
     def bases(self) -> tuple[str, ...]:
@@ -89,6 +81,8 @@ class ServedOffer:
             shown["free_shipping_over"] = str(offer.free_shipping_over)
         if offer.valid_until is not None:
             shown["valid_until"] = offer.valid_until.isoformat()
+        if not offer.stacks_with_discounts:
+            shown["stacks_with_discounts"] = False
         shown["products"] = [
             {
                 "product_id": p.product_id, "title": p.title, "price": to_decimal(p.price, self.currency),
@@ -123,6 +117,8 @@ class Resolver:
             return Refusal("expired")
         if context.currency is not None and context.currency != self._catalogue.currency:
             return Refusal("wrong_currency")
+        if context.discounted and not offer.stacks_with_discounts:
+            return Refusal("does_not_stack")  # accepting would cost the visitor the discount that is there already
         if isinstance(offer, Upsell):
             found = self._upsell(offer, context)
         elif isinstance(offer, CrossSell):
@@ -138,7 +134,7 @@ class Resolver:
             if base is None:
                 refusal = Refusal("unknown_product", base_id)
                 continue
-            for target_id in self._dearer(offer, base):
+            for target_id in targets(offer, base, self._catalogue):
                 target = self._available(target_id, context)
                 found = target if isinstance(target, Refusal) else self._priced(offer, (target,), base_id)
                 if isinstance(found, Refusal):
@@ -149,63 +145,56 @@ class Resolver:
                     return found
         return refusal
 
-    def _dearer(self, offer: Upsell, base: Product) -> Iterator[str]:
-        if offer.pick == "explicit":
-            if (target := offer.pairs.get(base.product_id)) is not None:
-                yield target
-            return
-        for product in self._catalogue.category(base.category):
-            if product.price > base.price:
-                if not _within_ratio(offer, product.price, base.price):
-                    return
-                yield product.product_id
-
     def _cross_sell(self, offer: CrossSell, context: Context) -> ServedOffer | Refusal:
-        chosen: list[Product] = []
         refusal = Refusal("no_candidate")
-        for product_id in dict.fromkeys(self._complements(offer, context)):
-            if product_id in context.bases:
-                continue
-            product = self._available(product_id, context)
-            if isinstance(product, Refusal):
-                refusal = product
-            else:
-                chosen.append(product)
-                if len(chosen) == offer.limit:
-                    break
-        return self._priced(offer, tuple(chosen), next(iter(context.bases), None)) if chosen else refusal
+        base_id = next(iter(context.bases), None)
+        for stage in complements(offer, context.bases, self._catalogue, self._recommendations):
+            others = (product_id for product_id in stage if product_id not in context.bases)
+            chosen, refused = self._fitting(offer, others, context)
+            if chosen:
+                return self._priced(offer, chosen, base_id)
+            refusal = refused or refusal
+        return refusal
 
-    def _complements(self, offer: CrossSell, context: Context) -> Iterator[str]:
-        if offer.pick == "explicit":
-            for base in context.bases:
-                yield from offer.products.get(base, ())
-            yield from offer.products.get("*", ())
-        elif offer.pick == "bought_together":
-            for base in context.bases:
-                yield from self._recommendations.bought_together(base)
-        else:
-            yield from self._recommendations.bestsellers()
+    def _fitting(
+        self, offer: CrossSell, product_ids: Iterable[str], context: Context
+    ) -> tuple[tuple[Product, ...], Refusal | None]:
+        """The first `limit` of them that can be offered, and why the last of the others cannot."""
+        chosen: list[Product] = []
+        refusal: Refusal | None = None
+        for product_id in product_ids:
+            found = self._available(product_id, context)
+            if not isinstance(found, Refusal) and shares_discount(offer):
+                alone = self._priced(offer, (found,), None)
+                found = replace(alone, product_id=product_id) if isinstance(alone, Refusal) else found
+            if isinstance(found, Refusal):
+                refusal = found
+                continue
+            chosen.append(found)
+            if len(chosen) == offer.limit:
+                break
+        return tuple(chosen), refusal
 
     def _bundle(self, offer: Bundle, context: Context) -> ServedOffer | Refusal:
-        members: Iterable[str] = offer.items
-        if offer.pick == "bought_together":
-            base = next(iter(context.bases), None)
-            if base is None:
-                return Refusal("no_candidate")
-            members = [base, *list(self._recommendations.bought_together(base))[: offer.limit - 1]]
-        products = []
-        for product_id in members:
+        must, may = members(offer, context.bases, self._recommendations)
+        products: list[Product] = []
+        for product_id in must:
             product = self._available(product_id, context)
             if isinstance(product, Refusal):
                 return product
             products.append(product)
+        companions = (self._available(product_id, context) for product_id in may)
+        for found in companions:
+            if len(products) >= offer.limit:
+                break
+            products += [] if isinstance(found, Refusal) else [found]
         if len(products) < 2:
             return Refusal("no_candidate")
-        base_id = context.product_id if context.product_id in offer.items else products[0].product_id
-        found = self._priced(offer, tuple(products), base_id)
-        if not isinstance(found, Refusal) and found.price >= found.regular_price:
+        base_id = context.product_id if context.product_id in must else products[0].product_id
+        served = self._priced(offer, tuple(products), base_id)
+        if not isinstance(served, Refusal) and served.price >= served.regular_price:
             return Refusal("not_cheaper_than_parts")
-        return found
+        return served
 
     def _available(self, product_id: str, context: Context) -> Product | Refusal:
         product = self._catalogue.get(product_id)
@@ -220,29 +209,16 @@ class Resolver:
     ) -> ServedOffer | Refusal:
         regular = sum(product.price for product in products)
         price = discounted(regular, offer.discount, self._catalogue.currency)
-        if price <= 0:
+        if not keeps_margin(offer, products, price):
             return Refusal("below_margin")
-        if offer.minimum_margin is not None:
-            costs = [product.cost for product in products if product.cost is not None]
-            if len(costs) < len(products) or price - sum(costs) < parse_share(offer.minimum_margin, "") * price:
-                return Refusal("below_margin")  # a cost that nobody knows cannot be shown to leave a margin
+        if price > regular:  # a fixed price from before the catalogue's became lower
+            return Refusal("not_cheaper_than_parts")
         return ServedOffer(offer, products, price, regular, base_id, currency=self._catalogue.currency)
 
 
 def is_dated(offer: Offer) -> bool:
     """Whether it depends on the time what the offer comes to."""
     return not isinstance(offer, NoOffer) and (offer.valid_from is not None or offer.valid_until is not None)
-
-
-def discounted(regular: int, discount: Discount | None, currency: str) -> int:
-    """The price after the discount, in minor units; the buyer gets the half cent."""
-    if discount is None:
-        return regular
-    if discount.percent is not None:
-        return regular - int((regular * discount.percent / 100).quantize(Decimal(1), rounding=ROUND_HALF_UP))
-    if discount.amount is not None:
-        return regular - to_minor(discount.amount, currency, "discount.amount", exact=True)
-    return to_minor(discount.price or Decimal(0), currency, "discount.price", exact=True)
 
 
 def _within_ratio(offer: Upsell, price: int, base_price: int) -> bool:

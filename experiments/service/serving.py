@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import msgspec
 
 from experiments.assignment import Assignment, Eligible, Inside, Rule, Trace, Unit, assign, forced
+from experiments.catalogue import Catalogue
 from experiments.events import Exposure
 from experiments.explanation import explain
-from experiments.identifiers import Key, PlacementKey, ProductId, UnitId
+from experiments.identifiers import Key, Line, PlacementKey, ProductId, UnitId
 from experiments.moment import Micros
+from experiments.money import to_minor
 from experiments.offers import NoOffer
 from experiments.resolution import Context, Refusal, ServedOffer
 from experiments.service.snapshot import Resolved, StorefrontView
@@ -35,15 +37,23 @@ class CartLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ContextInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the visitor stands."""
+    """Where the visitor stands; `discounts` are the codes of coupons and the like that the visitor holds already."""
 
     product_id: ProductId | None = None
     cart: list[CartLine] = []
     currency: str | None = None
+    discounts: list[Line] = []
 
-    def context(self) -> Context:
-        """As offers are resolved against it."""
-        return Context(self.product_id, tuple(line.product_id for line in self.cart), self.currency)
+    def context(self, catalogue: Catalogue) -> Context:
+        """As offers are resolved against it; a cart line below the catalogue's price tells of a discount too."""
+        discounted = bool(self.discounts) or any(_is_below(line, catalogue) for line in self.cart)
+        return Context(self.product_id, tuple(line.product_id for line in self.cart), self.currency, discounted)
+
+
+def _is_below(line: CartLine, catalogue: Catalogue) -> bool:
+    if line.price is None or (product := catalogue.get(line.product_id)) is None:
+        return False
+    return to_minor(line.price, catalogue.currency, "context.cart.price") < product.price
 
 
 class AssignmentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,7 +92,7 @@ def decide(
     placement = request.placement
     if placement in view.paused:
         return Assignment("forced")
-    context = request.context.context()
+    context = request.context.context(view.catalogue)
 
     def eligible(rule: Rule) -> Resolved:
         return resolve_variants(view, rule, context, now)

@@ -1,0 +1,54 @@
+"""Picks: which products an offer could lead to from where the visitor stands, best first.
+
+Whether one of them can be offered here and now is `resolution`'s question.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from experiments.catalogue import Catalogue, Product
+from experiments.offers import Bundle, CrossSell, Upsell
+from experiments.recommend import Recommendations
+
+
+def targets(offer: Upsell, base: Product, catalogue: Catalogue) -> Iterator[str]:
+    """What an upsell could lead to from this product."""
+    if offer.pick == "explicit":
+        if (target := offer.pairs.get(base.product_id)) is not None:
+            yield target
+        return
+    yield from (product.product_id for product in catalogue.next_tiers(base, offer.max_price_ratio))
+
+
+def complements(
+    offer: CrossSell, bases: Sequence[str], catalogue: Catalogue, history: Recommendations
+) -> Iterator[list[str]]:
+    """What a cross-sell could add: one list after the other, each for when nothing in those before it can be offered.
+
+    What nobody listed by hand comes from other categories than the bases: more of the same is no complement.
+    """
+    if offer.pick == "explicit":
+        found = [added for base in (*bases, "*") for added in offer.products.get(base, ())]
+        yield list(dict.fromkeys(found))
+        return
+    if offer.pick == "similar":
+        known = [product for base in bases if (product := catalogue.get(base)) is not None]
+        yield list(dict.fromkeys(p.product_id for base in known for p in catalogue.similar(base)))
+        return
+    near = {product.category for base in bases if (product := catalogue.get(base)) is not None and product.category}
+
+    def elsewhere(product_ids: Sequence[str]) -> list[str]:
+        found = dict.fromkeys(product_ids)
+        return [p for p in found if (product := catalogue.get(p)) is None or product.category not in near]
+
+    if offer.pick == "bought_together":
+        yield elsewhere([found for base in bases for found in history.bought_together(base)])
+    yield elsewhere(history.bestsellers())
+
+
+def members(offer: Bundle, bases: Sequence[str], history: Recommendations) -> tuple[list[str], list[str]]:
+    """What a bundle must hold, and what it may be filled up with to `limit`."""
+    if offer.pick == "explicit":
+        return offer.items, []
+    if not bases:
+        return [], []
+    return [bases[0]], [found for found in dict.fromkeys(history.bought_together(bases[0])) if found != bases[0]]
