@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from growthbook import GrowthBook
 
-from experiments.service.settings import create_key
+from experiments.service.layering import create_layer
+from experiments.service.settings import change_settings, create_audience, create_key
 from experiments.storage.database import connect, writing
 from tests.protocols.starting import start
 from tests.serving import Tenant
@@ -19,7 +20,7 @@ from webapp.config import Settings
 from webapp.front import Front
 from webapp.lab import new_token
 
-PLACEMENTS = ("cart", "checkout", "product_page")
+PLACEMENTS = ("cart", "checkout", "post_purchase", "product_page")
 COUNTRIES = ("DE", "FR", "US")
 OFFERED = {"product_id": "A1", "cart": []}
 """Where every variant can be shown: eligibility is what only the server knows."""
@@ -36,6 +37,23 @@ def programme() -> list[dict[str, Any]]:
     ]
 
 
+def exclusive() -> list[dict[str, Any]]:
+    """Two experiments that share a layer, the second for an audience."""
+    halves = [{"key": "slot", "start": start, "end": start + 5000} for start in (0, 5000)]
+    audience = {"$and": [{"id": {"$inGroup": "invited"}}, {"$savedGroup": {"id": "travellers"}}]}
+    return [
+        a_a("first-half", 2, placement="post_purchase", layer=halves[0]),
+        a_a("second-half", 3, placement="post_purchase", layer=halves[1], targeting=audience),
+    ]
+
+
+AUDIENCES = [
+    {"key": "invited", "type": "list", "values": [f"v{i}" for i in range(0, 10_000, 2)]},
+    {"key": "travellers", "type": "condition", "condition": {"country": {"$ne": "US"}}},
+    {"key": "secret", "type": "list", "values": ["nobody-asks-for-this"]},
+]
+
+
 def uneven() -> list[dict[str, Any]]:
     weights = {"control": 3333, "b": 1, "c": 6666}
     return [{"key": key, "weight": weight, "offer": {"type": "none"}} for key, weight in weights.items()]
@@ -44,6 +62,7 @@ def uneven() -> list[dict[str, Any]]:
 def visitor(i: int) -> dict[str, Any]:
     """Attributes of one visitor: some are customers."""
     attributes = {"country": COUNTRIES[i % 3], "visits": i % 100, "plan": "gold-1" if i % 2 else "basic"}
+    attributes |= {"consent": i % 10 != 0}
     return attributes | ({"customer_id": f"c{i // 4}"} if i % 4 < 2 else {})
 
 
@@ -70,7 +89,12 @@ def ask(sqlite_url: str) -> Iterator[tuple[Ask, str]]:
     """Calls the server's WSGI application in this process; and the public key."""
     engine = connect(sqlite_url)
     shop = open_shop(engine)
-    for value in programme():
+    with writing(engine) as conn:
+        create_layer(conn, shop.storefront, {"key": "slot"}, "test", NOW)
+        for audience in AUDIENCES:
+            create_audience(conn, shop.storefront.id, audience, "test", NOW)
+        change_settings(conn, shop.storefront, {"holdout": 700, "consent": "required"}, "test", NOW)
+    for value in [*programme(), *exclusive()]:
         shop.define(value)
     with writing(engine) as conn:
         key = create_key(conn, shop.storefront.id, "public", new_token(), NOW, "test")
@@ -87,14 +111,15 @@ def ask(sqlite_url: str) -> Iterator[tuple[Ask, str]]:
         return json.loads(b"".join(front(environ, lambda status, headers: None)))
 
     with app.test_client() as client:
-        features = client.get(f"/api/features/{key}").json["features"]
-    yield call, features
+        payload = client.get(f"/api/features/{key}").json
+    yield call, payload
     app.extensions["offerlab"].close()
 
 
 def test_ten_thousand_visitors_get_one_variant_whoever_evaluates(ask: tuple[Ask, dict[str, Any]]) -> None:
-    call, features = ask
-    sdk = GrowthBook(features=features)
+    call, payload = ask
+    assert payload["savedGroups"].keys() == {"invited", "travellers"}
+    sdk = GrowthBook(features=payload["features"], savedGroups=payload["savedGroups"])
     counted: dict[str, Counter[str | None]] = {placement: Counter() for placement in PLACEMENTS}
     for i in range(10_000):
         evaluated = local(sdk, i)
@@ -102,12 +127,13 @@ def test_ten_thousand_visitors_get_one_variant_whoever_evaluates(ask: tuple[Ask,
             served = call("/v1/assignments", asked_for(i, placement))["variant"]
             assert served == evaluated[placement], (i, placement)
             counted[placement][served] += 1
-        placement = PLACEMENTS[i % 3]
+        placement = PLACEMENTS[i % 4]
         context = {"targetingKey": f"v{i}", **visitor(i), **OFFERED}
         flag = call(f"/ofrep/v1/evaluate/flags/{placement}", {"context": context})
         assert (flag["variant"] if flag["metadata"]["inExperiment"] else None) == evaluated[placement], i
     assert counted["cart"].keys() == {None, "control", "upsell", "cross-sell", "bundle", "t1", "t2"}
     assert counted["checkout"].keys() == {None, "control", "t1", "t2", "t3"}
+    assert counted["post_purchase"].keys() == {None, "control", "t1", "t2"}
     assert counted["product_page"].keys() >= {None, "control", "c"}
 
 

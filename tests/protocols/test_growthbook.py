@@ -143,8 +143,8 @@ def test_a_winner_is_forced_and_a_closed_experiment_takes_nobody_new(tenant: Ten
 
     def settled() -> bool:
         features = payload(tenant)["features"]
-        [won], [shut] = features["cart"]["rules"], features["checkout"]["rules"]
-        return won == {"id": "won", "force": {"type": "none"}} and shut["coverage"] == 0
+        won, shut = features["cart"]["rules"], features["checkout"]["rules"]
+        return won == [{"id": "won", "force": {"type": "none"}}] and [rule["coverage"] for rule in shut] == [0]
 
     settle(settled)
     features = payload(tenant)["features"]
@@ -205,6 +205,26 @@ def test_schedules_are_followed_without_any_change_in_the_registry(shop: Shop) -
     assert shown == [False, False, True, True, False]
     dates = [json.loads(payload_of(view, Micros(NOW + t)).json)["dateUpdated"] for t in (0, hour, 2 * hour)]
     assert len(set(dates)) == 3
+
+
+def test_a_ramp_widens_the_ranges_at_its_hour(shop: Shop) -> None:
+    start_at = datetime.fromtimestamp(NOW / SECOND, UTC)
+    step = {"at": (start_at + timedelta(hours=1)).isoformat(), "coverage": 10_000}
+    shop.define(a_a(coverage=1_000, schedule={"start_at": start_at.isoformat(), "ramp": [step]}))
+    with reading(shop.engine) as conn:
+        view = Snapshot.load(conn).storefronts[shop.storefront.id]
+    hour = 3600 * SECOND
+    before, after = (features_of(view, Micros(NOW + t))["cart"]["rules"][0]["ranges"] for t in (hour - 1, hour))
+    assert (before, after) == ([(0.0, 0.05), (0.5, 0.55)], [(0.0, 0.5), (0.5, 1.0)])
+
+
+def test_a_placement_that_is_switched_off_has_no_rules(tenant: Tenant) -> None:
+    start(tenant, a_a())
+    answer = tenant.admin.call("PATCH", "/api/v1/placements/cart", {"paused": True})
+    assert answer.status_code == 200, answer.text
+    settle(lambda: not rules(tenant))
+    flag = tenant.public.post("/ofrep/v1/evaluate/flags/cart", {"context": {"targetingKey": "v1"}}).json()
+    assert (flag["variant"], flag["reason"], flag["value"]) == ("none", "DISABLED", {"type": "none"})
 
 
 # --- the tracking plugin

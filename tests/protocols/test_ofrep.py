@@ -6,16 +6,23 @@ from typing import Any
 import pytest
 import requests
 from sqlalchemy import select
+from werkzeug.test import Client
 
 from experiments.errors import Unavailable
+from experiments.service.settings import create_key
+from experiments.storage.database import connect, writing
 from experiments.storage.storefronts import get_storefront
 from experiments.storage.tables import metadata
 from tests.protocols.starting import act, settle, start
 from tests.serving import Tenant
-from tests.shop import a_a, experiment
+from tests.shop import NOW, a_a, experiment, open_shop
+from webapp import create_app
 from webapp.api.intake import Call
 from webapp.clock import now
+from webapp.config import Settings
 from webapp.errors import problem_of
+from webapp.front import Front
+from webapp.lab import new_token
 from webapp.protocols.ofrep import evaluate_one
 
 ONE, ALL = "/ofrep/v1/evaluate/flags/cart", "/ofrep/v1/evaluate/flags"
@@ -178,6 +185,35 @@ def test_what_nobody_foresaw_is_a_500_with_details(tenant_once: Tenant, caplog: 
 def test_when_to_try_again_is_said_in_whole_seconds() -> None:
     # an ISO date, the specification's own example, stops Node for 2,099 seconds and Python not at all
     assert problem_of(Unavailable("away", retry_after=3))[1] == {"Retry-After": "3"}
+
+
+DOORS = [
+    ("/cart", {"context": {"targetingKey": "v1", "product_id": "A1"}}),
+    ("/cart", {"context": {}}),
+    ("/cart", []),
+    ("/nowhere", {"context": {"targetingKey": "v1"}}),
+    ("/a/b%20c", {"context": {"targetingKey": "v1"}}),
+    ("/%E6%97%A5", {"context": {"targetingKey": "v1"}}),
+    ("", {"context": {"targetingKey": "v1"}}),
+]
+
+
+@pytest.mark.parametrize("origin", [{}, ORIGIN])
+@pytest.mark.parametrize(("path", "body"), DOORS)
+def test_both_doors_answer_alike(sqlite_url: str, path: str, body: Any, origin: dict[str, str]) -> None:
+    engine = connect(sqlite_url)
+    shop = open_shop(engine)
+    shop.define(experiment())
+    with writing(engine) as conn:
+        key = create_key(conn, shop.storefront.id, "public", new_token(), NOW, "test")
+    engine.dispose()
+    app = create_app(Settings(database_url=sqlite_url, secret_key="test"))
+    for headers in ({"X-API-Key": key}, {"X-API-Key": "pk_wrong"}, {}):
+        one, other = (
+            Client(door).post(ALL + path, json=body, headers=headers | origin) for door in (app.wsgi_app, Front(app))
+        )
+        assert (one.status_code, one.data, dict(one.headers)) == (other.status_code, other.data, dict(other.headers))
+    app.extensions["offerlab"].close()
 
 
 def test_bulk_has_every_placement_complete_and_no_errors(tenant: Tenant) -> None:

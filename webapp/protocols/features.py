@@ -22,6 +22,7 @@ from experiments.offers import Bundle, CrossSell, NoOffer, Offer
 from experiments.resolution import Context
 from experiments.service.serving import resolve_variants
 from experiments.service.snapshot import StorefrontView
+from webapp.protocols.groups import groups_named
 
 HASH_VERSION = 2
 NO_OFFER = {"type": "none"}
@@ -159,9 +160,11 @@ class FeaturesByStorefront:
 
 def payload(view: StorefrontView, at: Micros) -> Features:
     """The answer of `GET /api/features/{key}`."""
-    told: dict[str, Any] = {"features": features_of(view, at), "experiments": []}
-    if view.saved_groups:
-        told["savedGroups"] = view.saved_groups
+    features = features_of(view, at)
+    told: dict[str, Any] = {"features": features, "experiments": []}
+    conditions = [rule.get("condition") for feature in features.values() for rule in feature["rules"]]
+    if groups := groups_named(conditions, view.saved_groups):
+        told["savedGroups"] = groups
     digest = hashlib.blake2b(orjson.dumps(told), digest_size=12).hexdigest()
     dated = {"status": 200, "dateUpdated": _date_updated(view, at, digest)} | told
     return Features(orjson.dumps(dated), digest)
