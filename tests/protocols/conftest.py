@@ -28,8 +28,11 @@ def new_tenant(server: Server) -> Iterator[Callable[[], Tenant]]:
     made: list[Tenant] = []
 
     def make() -> Tenant:
-        made.append(add_tenant(server, f"shop-{next(_numbers)}"))
-        return made[-1]
+        tenant = add_tenant(server, f"shop-{next(_numbers)}")
+        for client in (tenant.public, tenant.secret, tenant.admin):
+            client.session.headers["Connection"] = "close"  # a kept connection would see one worker only
+        made.append(tenant)
+        return tenant
 
     yield make
     for tenant in made:
