@@ -3,6 +3,7 @@
 Deciding writes nothing; recording is another call.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -99,7 +100,7 @@ def decide(
 
     if preview is not None and (shown := _previewed(view, placement, preview, eligible)) is not None:
         return shown
-    rules = view.rules.get(placement)
+    rules: Sequence[Rule] = view.rules.get(placement, ())
     if not rules:
         return Assignment("no_experiment")
     attributes = {**request.attributes, "id": request.visitor_id, "visitor_id": request.visitor_id}
@@ -109,7 +110,13 @@ def decide(
     if refused is not None:
         return Assignment(refused)
     unit = Unit(request.visitor_id, request.customer_id)
-    return assign(rules, unit, attributes, now, eligible, inside, held_out=is_held_out(view, unit), trace=trace)
+    held_out = is_held_out(view, unit)
+    if trace is None and view.shortlists and (known := view.shortlists.get(placement)) is not None:
+        made = assign(known.of(unit), unit, attributes, now, eligible, inside, held_out=held_out)
+        if made.variant is not None:
+            return made
+        rules = rules[:1]  # nobody takes the unit, and the first one says why
+    return assign(rules, unit, attributes, now, eligible, inside, held_out=held_out, trace=trace)
 
 
 def is_held_out(view: StorefrontView, unit: Unit) -> bool:

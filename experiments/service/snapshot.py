@@ -18,6 +18,7 @@ from experiments.moment import SECOND, Micros
 from experiments.recommend import History
 from experiments.resolution import Context, Refusal, Resolver, ServedOffer
 from experiments.service.rows import Rows, StorefrontRows, read_rows
+from experiments.shortlist import Shortlist, shortlist
 from experiments.signals import Holdout
 from experiments.storage.database import reading
 from experiments.storage.keys import KeyKind
@@ -52,6 +53,8 @@ class StorefrontView:
     holdout: Holdout | None = None
     paused: frozenset[str] = frozenset()
     """Placements whose kill switch is on."""
+    shortlists: Mapping[str, Shortlist] = field(default_factory=dict)
+    """For placements with many rules in layers, how to find those that could take a unit."""
 
     def rule(self, experiment: Experiment) -> Rule:
         """An experiment of this storefront as a rule, whatever its state."""
@@ -96,17 +99,19 @@ def _view(rows: StorefrontRows, before: StorefrontView | None) -> StorefrontView
     if before is not None and (before.saved_groups != groups or before.layers != rows.layers):
         made = {}
     policy = storefront.policy
+    by_placement = _rules(rows.experiments, rows.layers, groups, made)
     return StorefrontView(
         storefront=storefront,
         catalogue=catalogue,
         resolver=resolver,
         placements={p.key: p for p in rows.placements},
-        rules=_rules(rows.experiments, rows.layers, groups, made),
+        rules=by_placement,
         experiments={record.key: record for record in rows.experiments},
         layers=rows.layers,
         saved_groups=groups,
         holdout=Holdout(policy.holdout, policy.holdout_seed) if policy.holdout else None,
         paused=frozenset(p.key for p in rows.placements if p.paused),
+        shortlists={key: found for key, rules in by_placement.items() if (found := shortlist(rules)) is not None},
     )
 
 

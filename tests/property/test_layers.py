@@ -15,6 +15,7 @@ from experiments.layers import Hold, fitting_range, free_ranges, free_share, ove
 from experiments.moment import Micros, moment
 from experiments.resolution import Refusal
 from experiments.service.serving import NOTHING
+from experiments.shortlist import Shortlist
 from experiments.signals import Holdout
 from tests.shop import NOW, a_a
 
@@ -65,6 +66,32 @@ def test_a_layer_and_the_split_inside_it_are_independent() -> None:
     met = Counter(m.variant.key for i in range(100_000) if (m := meet(inside, f"v{i}")).variant)
     total = sum(met.values())
     assert abs(met["control"] - total / 2) < 5 * (total / 4) ** 0.5
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda start, length, kind: (kind, part(f"l{kind % 2}", start, min(start + length, WHOLE))),
+            st.integers(0, WHOLE - 1), st.integers(1, WHOLE), st.integers(0, 9),
+        ),
+        max_size=12,
+    ),
+    st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1),
+)  # fmt: skip
+def test_a_shortlist_leaves_out_only_who_would_not_take_the_unit(drawn: list[tuple], visitor: str) -> None:
+    more = [{}, {"coverage": 3000}, {"allow_list": {visitor: "t1"}}, {"targeting": {"country": "FR"}}]
+    rules = [
+        rule(f"e{i}", **more[kind % 4], **({} if kind == 9 else {"layer": held}))
+        for i, (kind, held) in enumerate(drawn)
+    ]
+
+    def met(asked: list[Rule]) -> Assignment:
+        return assign(asked, Unit(visitor), {}, NOW, everybody, lambda r, u: None)
+
+    of_all, of_some = met(rules), met(Shortlist(rules).of(Unit(visitor)))
+    assert of_all.variant == of_some.variant
+    if of_all.variant is not None:
+        assert (of_all.reason, of_all.rule) == (of_some.reason, of_some.rule)
 
 
 @given(cuts, st.integers(1, WHOLE))
