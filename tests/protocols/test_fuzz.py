@@ -20,7 +20,7 @@ from tests.protocols.inprocess import Here, application
 from tests.protocols.test_webhooks import SECRET, deliver, example, payload
 from tests.shop import NOW
 
-EXAMPLES = settings(max_examples=50, deadline=None)
+EXAMPLES = settings(max_examples=30, deadline=None)
 numbers = itertools.count(1)
 
 SCALARS = (

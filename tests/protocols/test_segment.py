@@ -13,8 +13,12 @@ import orjson
 import pytest
 
 from experiments.moment import micros, moment
+from experiments.storage.database import reading
+from experiments.storage.eventwriter import EventWriter
+from experiments.storage.quarantine import held
 from tests.conftest import sqlite_copy
 from tests.protocols.inprocess import Here, application
+from webapp.protocols.batches import door
 
 
 @pytest.fixture(scope="module")
@@ -275,3 +279,18 @@ def test_a_message_without_an_id_is_known_again_by_its_content(here: Here) -> No
     for second in (1, 2):
         sent(here, message, sentAt=f"2026-11-01T10:00:0{second}Z")
     assert len(here.ledger.rows("saved_cart")) == 1
+
+
+def test_a_refused_message_counts_once_its_reason_is_gone(here: Here) -> None:
+    refund = event("Order Refunded", order_id="late") | {"timestamp": "2026-11-01T10:00:00Z"}
+    sent(here, refund, {"type": "sing", "userId": "c"}, 7)
+    sent(here, event("Order Completed", order_id="late", revenue=25) | {"timestamp": "2026-11-01T09:00:00Z"})
+    assert here.ledger.refunds() == {}
+    again, writer = door(here.engine), EventWriter(here.engine)
+    with reading(here.engine) as conn:
+        quarantined = list(held(conn, here.shop.storefront.id))
+    receipts = [again(writer, here.shop.view, one) for one in quarantined]
+    assert sorted((r.accepted, len(r.rejected)) for r in receipts) == [(0, 1), (0, 1), (1, 0)]
+    assert here.ledger.refunds() == {"whole:late": 2500}
+    assert here.ledger.rows("refund")[0]["at"] == micros(datetime(2026, 11, 1, 10, tzinfo=UTC))
+    assert len(here.ledger.quarantined()) == 3  # whoever replays lets go of what counted

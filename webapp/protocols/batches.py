@@ -1,10 +1,12 @@
 """A batch of messages of a Segment or RudderStack client, into the event log: the good in, the others by reason."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 import orjson
+from sqlalchemy import Engine
 
 from experiments.errors import Invalid, Malformed
 from experiments.moment import Micros
@@ -18,72 +20,121 @@ from experiments.service.recording import (
     record_link,
 )
 from experiments.service.snapshot import StorefrontView
+from experiments.shape import decode
 from experiments.storage.database import reading
-from experiments.storage.quarantine import Refused
+from experiments.storage.eventwriter import EventWriter
+from experiments.storage.quarantine import Held, Refused
 from experiments.storage.refunds import remainders
-from webapp.lab import Lab, new_id
+from webapp.lab import new_id
 from webapp.protocols.ecommerce import Record
 from webapp.protocols.messages import Link, read_message
 
+SOURCE = "segment"
+"""The intake by which quarantine knows messages; what they said in the contract's words is known by its own."""
 PERSONAL = frozenset({"context", "traits", "integrations"})
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """A message in quarantine, with what its route and its batch said of it."""
+
+    message: Any
+    kind: str | None = None
+    sent_at: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where messages go; without `quarantines` what is refused is only told, as it is there already."""
+
+    engine: Engine
+    writer: EventWriter
+    quarantines: bool = True
+
+    def source(self, name: str) -> str | None:
+        """Under which name refused events are quarantined."""
+        return name if self.quarantines else None
+
+
 def record_messages(
-    lab: Lab, view: StorefrontView, messages: Sequence[object], kind: str | None, sent_at: object, received: Micros
+    store: Store, view: StorefrontView, messages: Sequence[object], kind: str | None, sent_at: object, received: Micros
 ) -> Receipt:
     """What became of each message; the rejections carry its place."""
-    exposures: list[tuple[int, Record]] = []
-    conversions: list[tuple[int, Record]] = []
+    exposures: list[tuple[int, bytes]] = []
+    conversions: list[tuple[int, bytes]] = []
+    whole: list[tuple[int, Record]] = []
     links: dict[Link, None] = {}  # each once, in order: of several customers the first counts
     rejected: list[Rejection] = []
     for index, message in enumerate(messages):
         try:
             found = read_message(message, kind, view, sent_at, received)
+            if isinstance(found, Link):
+                links[found] = None
+            elif found is not None and found.get("type") == "refund" and "amount" not in found:
+                whole.append((index, found))
+            elif found is not None:
+                (conversions if "type" in found else exposures).append((index, orjson.dumps(found)))
         except Invalid as refusal:
             rejected.append(Rejection(index, refusal.code, refusal.message, refusal.errors))
-            continue
-        if isinstance(found, Link):
-            links[found] = None
-        elif found is not None:
-            (conversions if "type" in found else exposures).append((index, found))
-    whole = [(i, found) for i, found in conversions if found["type"] == "refund" and "amount" not in found]
-    plain = [(i, found) for i, found in conversions if found["type"] != "refund" or "amount" in found]
+        except TypeError as error:  # half a surrogate pair, an integer beyond 64 bits
+            rejected.append(Rejection(index, Malformed.code, str(error)))
     total = Receipt()
     for link in links:
-        total += record_link(lab.writer, view, link.visitor_id, link.customer_id, received)
-    total += _recorded(exposures, lambda raws: record_exposures(lab.writer, view, raws, received))
-    total += _recorded(plain, lambda raws: record_conversions(lab.writer, view, raws, received, new_id))
+        total += record_link(store.writer, view, link.visitor_id, link.customer_id, received)
+    total += _placed(exposures, lambda raws: record_exposures(
+        store.writer, view, raws, received, source=store.source("exposures")))  # fmt: skip
+    total += _converted(store, view, conversions, received)
     # what a whole order brought is known once the orders of the same batch are there
-    priced, unknown = _priced(lab, view, whole)
-    total += _recorded(priced, lambda raws: record_conversions(lab.writer, view, raws, received, new_id))
-    unread = Receipt(rejected=(*rejected, *unknown))
-    _keep_out(lab, view, messages, unread, received)
-    return total + unread
+    priced, unknown = _priced(store.engine, view, whole)
+    total += _converted(store, view, priced, received)
+    unread = (*rejected, *unknown)
+    if store.quarantines and unread:
+        refused = [Refused(SOURCE, _kept(messages[r.index], kind, sent_at), r.code, r.message) for r in unread]
+        quarantine(store.writer, view, refused, received)
+    return total + Receipt(rejected=unread)
 
 
-def _keep_out(lab: Lab, view: StorefrontView, messages: Sequence[object], unread: Receipt, received: Micros) -> None:
-    """Quarantine the messages that say nothing the contract could; those that do are quarantined as it writes them."""
-    if unread.rejected:
-        told = [(r, _bare(messages[r.index])) for r in unread.rejected]
-        quarantine(lab.writer, view, [Refused("segment", body, r.code, r.message) for r, body in told], received)
+def door(engine: Engine) -> Callable[[EventWriter, StorefrontView, Held], Receipt]:
+    """Tries a quarantined message again, as a message that came when it first did."""
+
+    def again(writer: EventWriter, view: StorefrontView, event: Held) -> Receipt:
+        try:
+            kept = decode(event.body, Kept)
+        except (Invalid, Malformed) as refusal:
+            return Receipt(rejected=(Rejection(0, refusal.code, refusal.message),))
+        store = Store(engine, writer, quarantines=False)
+        return record_messages(store, view, [kept.message], kept.kind, kept.sent_at, event.received_at)
+
+    return again
 
 
-def _bare(message: object) -> bytes:
+def _kept(message: object, kind: str | None, sent_at: object) -> bytes:
     """A message without the page, the browser and the traits of whoever it is about."""
-    kept = {k: v for k, v in message.items() if k not in PERSONAL} if isinstance(message, dict) else message
+    bare = {k: v for k, v in message.items() if k not in PERSONAL} if isinstance(message, dict) else message
     try:
-        return msgspec.json.encode(kept)
+        return msgspec.json.encode(Kept(bare, kind, sent_at))
     except (UnicodeEncodeError, RecursionError):
-        return repr(message)[:1000].encode("ascii", "backslashreplace")
+        return repr(bare)[:1000].encode("ascii", "backslashreplace")
+
+
+def _converted(store: Store, view: StorefrontView, events: Sequence[tuple[int, bytes]], received: Micros) -> Receipt:
+    source = store.source("conversions")
+    return _placed(events, lambda raws: record_conversions(store.writer, view, raws, received, new_id, source=source))
+
+
+def _placed(events: Sequence[tuple[int, bytes]], record: Callable[[Sequence[bytes]], Receipt]) -> Receipt:
+    """Records the events; the rejections by their place in the batch."""
+    receipt = record([raw for _, raw in events]) if events else Receipt()
+    placed = tuple(replace(r, index=events[r.index][0]) for r in receipt.rejected)
+    return replace(receipt, rejected=placed)
 
 
 def _priced(
-    lab: Lab, view: StorefrontView, whole: Sequence[tuple[int, Record]]
-) -> tuple[list[tuple[int, Record]], tuple[Rejection, ...]]:
+    engine: Engine, view: StorefrontView, whole: Sequence[tuple[int, Record]]
+) -> tuple[list[tuple[int, bytes]], tuple[Rejection, ...]]:
     """Refunds of whole orders with what is left of them; those of orders that nobody knows are refused."""
     if not whole:
         return [], ()
-    with reading(lab.engine) as conn:
+    with reading(engine) as conn:
         left = remainders(conn, view.storefront.id, {str(found["order_id"]) for _, found in whole})
     priced, unknown = [], []
     for index, found in whole:
@@ -93,19 +144,8 @@ def _priced(
             unknown.append(Rejection(index, "unknown_order", message))
         else:
             amount = {"amount": to_decimal(rest.amount, rest.currency), "currency": rest.currency}
-            priced.append((index, found | amount))
+            try:
+                priced.append((index, orjson.dumps(found | amount)))
+            except TypeError as error:
+                unknown.append(Rejection(index, Malformed.code, str(error)))
     return priced, tuple(unknown)
-
-
-def _recorded(events: Sequence[tuple[int, Record]], record: Callable[[Sequence[bytes]], Receipt]) -> Receipt:
-    """Records the events that can be written as JSON; the rejections by their place in the batch."""
-    places, raws, rejected = [], [], []
-    for index, event in events:
-        try:
-            raws.append(orjson.dumps(event))
-            places.append(index)
-        except TypeError as error:  # half a surrogate pair, an integer beyond 64 bits
-            rejected.append(Rejection(index, Malformed.code, str(error)))
-    receipt = record(raws) if raws else Receipt()
-    placed = [replace(r, index=places[r.index]) for r in receipt.rejected]
-    return Receipt(receipt.accepted, receipt.duplicate, (*rejected, *placed))

@@ -18,7 +18,7 @@ from webapp.clock import now
 from webapp.errors import PROBLEM_JSON, TooLarge, Unauthorized, encode, problem_of
 from webapp.lab import Lab, the_lab
 from webapp.protocols import cors
-from webapp.protocols.batches import record_messages
+from webapp.protocols.batches import Store, record_messages
 from webapp.protocols.payload import plain, read_object
 
 blueprint = Blueprint("segment", __name__)
@@ -40,7 +40,8 @@ def receive(lab: Lab, call: Call, kind: str | None) -> Receipt:
         raise Malformed('The body must be an object with a "batch" of messages')
     if len(messages) > LARGEST_BATCH:
         raise TooLarge(f"The batch has {len(messages)} messages; at most {LARGEST_BATCH} are read")
-    return record_messages(lab, caller.view, messages, kind, body.get("sentAt"), call.now)
+    store = Store(lab.engine, lab.writer)
+    return record_messages(store, caller.view, messages, kind, body.get("sentAt"), call.now)
 
 
 def _caller(lab: Lab, call: Call, body: dict[str, Any]) -> Access:
