@@ -34,6 +34,11 @@ def day_number(at: Micros, zone: tzinfo) -> int:
     return moment(at).astimezone(zone).toordinal() - _EPOCH_ORDINAL
 
 
+def date_number(day: date) -> int:
+    """The day number of a calendar date."""
+    return day.toordinal() - _EPOCH_ORDINAL
+
+
 def day_date(day: int) -> date:
     """The calendar date of a day number."""
     return date.fromordinal(day + _EPOCH_ORDINAL)

@@ -137,3 +137,20 @@ class Columns:
             return [field for field in required if field not in self.filled]
         # without a type every row is an order; with one, what a row needs depends on it
         return [] if "type" in meanings else ["order_id", "revenue or value"]
+
+
+class RateColumns:
+    """How a file of currency rates is read."""
+
+    names = MappingProxyType({"currency": "currency", "day": "day", "date": "day", "rate": "rate"})
+
+    def meaning(self, column: str) -> str | None:
+        """The field that a column fills; None for one to leave out."""
+        return self.names.get(column)
+
+    def check(self, header: Sequence[str]) -> None:
+        """Nothing where a header can be read; Invalid says which column is missing."""
+        meant = [self.meaning(column) for column in header]
+        for field in ("currency", "day", "rate"):
+            if meant.count(field) != 1:
+                raise Invalid.at(field, f"must be one column; the columns are {', '.join(header)}")

@@ -1,10 +1,13 @@
 """Importing: rows of a file into the catalogue and the event log, batch by batch, each durable before the next."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import TypeVar
 
+import msgspec
 from sqlalchemy import Engine
 
 from experiments.catalogue import Product, parse_product
@@ -13,12 +16,14 @@ from experiments.events import NewId
 from experiments.importing import events
 from experiments.importing.events import Event, Fill, Refusal
 from experiments.importing.rowfile import Cells, Row
-from experiments.moment import Micros
+from experiments.moment import Micros, date_number
+from experiments.money import exponent
 from experiments.service.recording import Receipt, record_conversions, record_exposures
 from experiments.service.settings import store_products
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import writing
 from experiments.storage.eventwriter import EventWriter
+from experiments.storage.rates import Rate, put_rates
 
 BATCH = 5000
 T = TypeVar("T")
@@ -83,6 +88,45 @@ def import_products(engine: Engine, view: StorefrontView, rows: Iterable[Row], n
         with writing(engine) as conn:
             changed, same = store_products(conn, view.storefront.id, products, now)
         yield Batch(changed, same, rejected)
+
+
+def import_rates(engine: Engine, view: StorefrontView, rows: Iterable[Row]) -> Iterator[Batch]:
+    """Set what foreign money is worth, from a day on; a rate that was the same already is a duplicate."""
+    for batch in _batches(rows):
+        rates: list[Rate] = []
+        rejected: list[RejectedRow] = []
+        for row in batch:
+            try:
+                rates.append(parse_rate({name: _plain_text(value) for name, value in row.cells.items()}, view))
+            except Invalid as invalid:
+                fields = tuple(error.field for error in invalid.errors)
+                rejected.append(RejectedRow(row.line, row.cells, Refusal(invalid.code, invalid.message, fields)))
+        with writing(engine) as conn:
+            changed, same = put_rates(conn, view.storefront.id, rates)
+        yield Batch(changed, same, rejected)
+
+
+def _plain_text(value: object) -> str:
+    return str(msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value).strip()
+
+
+def parse_rate(cells: Mapping[str, str], view: StorefrontView) -> Rate:
+    """A rate from the text of its currency, day and rate; Invalid names what is wrong."""
+    currency = cells.get("currency", "")
+    exponent(currency)
+    if currency == view.storefront.currency:
+        raise Invalid.at("currency", f"{currency} is what {view.storefront.key!r} counts in")
+    try:
+        day = date.fromisoformat(cells.get("day", "")[:10])
+    except ValueError:
+        raise Invalid.at("day", f"{cells.get('day', '')!r} is no date such as 2026-11-21") from None
+    try:
+        rate = Decimal(cells.get("rate", ""))
+    except InvalidOperation:
+        raise Invalid.at("rate", f"{cells.get('rate', '')!r} is no number") from None
+    if not rate.is_finite() or not 0 < rate < 10**9 or -int(rate.as_tuple().exponent) > 12:
+        raise Invalid.at("rate", f"{rate} is no rate: above 0, below 10^9, at most 12 decimals")
+    return Rate(currency, date_number(day), rate)
 
 
 def _product(cells: Cells, currency: str) -> Product | Refusal:

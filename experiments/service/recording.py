@@ -65,14 +65,13 @@ def record_exposures(
     *,
     historic: bool = False,
     source: str | None = "exposures",
-    released: Sequence[int] = (),
 ) -> Receipt:
     """Record exposures from their JSON; with `historic`, as imports are, also of experiments that are not live.
 
-    What is refused is quarantined under `source`, unless that is None; what is `released` leaves quarantine with it.
+    What is refused is quarantined under `source`, unless that is None.
     """
     read, rejected = _read(raws, lambda raw: exposure_row(view, parse_exposure(raw, now), historic=historic))
-    given = Intake(exposures=read, refused=_refused(source, raws, rejected), released=released)
+    given = Intake(exposures=read, refused=_refused(source, raws, rejected))
     return _receipt(writer.write(view.storefront.id, given, now), rejected)
 
 
@@ -90,11 +89,10 @@ def record_conversions(
     new_id: NewId,
     *,
     source: str | None = "conversions",
-    released: Sequence[int] = (),
 ) -> Receipt:
     """Record conversions from their JSON.
 
-    What is refused is quarantined under `source`, unless that is None; what is `released` leaves quarantine with it.
+    What is refused is quarantined under `source`, unless that is None.
     """
     known: list[Rates] = []
 
@@ -108,7 +106,7 @@ def record_conversions(
         return with_costs(in_currency(parsed, view, rates), view)
 
     read, rejected = _read(raws, conversion_row)
-    given = Intake(conversions=read, refused=_refused(source, raws, rejected), released=released)
+    given = Intake(conversions=read, refused=_refused(source, raws, rejected))
     return _receipt(writer.write(view.storefront.id, given, now), rejected)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal_column, select, update
 
 from experiments.events import Conversion
 from experiments.identifiers import StorefrontId
@@ -100,11 +100,8 @@ def _finish_orders(conn: Connection, storefront_id: StorefrontId, orders: Sequen
     ids = list(by_id)
     for start in range(0, len(ids), CHUNK):
         some = ids[start : start + CHUNK]
-        here = conversion.c.storefront_id == storefront_id
-        refunds = and_(here, conversion.c.type == "refund", conversion.c.order_id.in_(some))
-        cancelled = and_(here, conversion.c.event_key.in_([f"cancel:{order_id}" for order_id in some]))
-        query = select(conversion.c.id, conversion.c.type, conversion.c.order_id, conversion.c.at)
-        early = conn.execute(query.where(or_(refunds, cancelled), conversion.c.order_at.is_(None))).all()
+        early = _early(conn, storefront_id, _refunds_of(storefront_id, some))
+        early += _early(conn, storefront_id, conversion.c.event_key.in_([f"cancel:{order_id}" for order_id in some]))
         for row in early:
             order = by_id[row.order_id]
             known = {"order_at": order.at, "visitor_id": order.visitor_id, "customer_id": order.customer_id}
@@ -112,6 +109,20 @@ def _finish_orders(conn: Connection, storefront_id: StorefrontId, orders: Sequen
         for row in early:
             if row.type == "order_cancelled":
                 _mark_cancelled(conn, storefront_id, row.order_id, row.at)
+
+
+def _early(conn: Connection, storefront_id: StorefrontId, which: ColumnElement[bool]) -> list[Any]:
+    """Those that came before their order; one query each, as SQLite would read everything for an OR."""
+    query = select(conversion.c.id, conversion.c.type, conversion.c.order_id, conversion.c.at)
+    return list(
+        conn.execute(query.where(conversion.c.storefront_id == storefront_id, which, conversion.c.order_at.is_(None)))
+    )
+
+
+def _refunds_of(storefront_id: StorefrontId, order_ids: Sequence[str]) -> ColumnElement[bool]:
+    # The type is a literal: no database knows that a parameter will be what its partial index is about.
+    is_refund = conversion.c.type == literal_column("'refund'")
+    return and_(conversion.c.storefront_id == storefront_id, is_refund, conversion.c.order_id.in_(order_ids))
 
 
 def _lines(storefront_id: StorefrontId, order: Conversion) -> list[Row]:
@@ -130,7 +141,7 @@ def _cancel(conn: Connection, storefront_id: StorefrontId, cancellations: Sequen
 def _mark_cancelled(conn: Connection, storefront_id: StorefrontId, order_id: str, at: int) -> None:
     here = conversion.c.storefront_id == storefront_id
     order = and_(here, conversion.c.event_key == f"order:{order_id}")
-    refunds = and_(here, conversion.c.type == "refund", conversion.c.order_id == order_id)
+    refunds = _refunds_of(storefront_id, [order_id])
     for which in (order, refunds):
         conn.execute(update(conversion).where(which).values(cancelled_at=at))
 
@@ -160,12 +171,7 @@ def _replace(conn: Connection, storefront_id: StorefrontId, order: Conversion) -
     }
     if conn.execute(update(conversion).where(before).values(**values, **unit)).rowcount == 0:
         return False
-    refunds = and_(
-        conversion.c.storefront_id == storefront_id,
-        conversion.c.type == "refund",
-        conversion.c.order_id == order.order_id,
-    )
-    conn.execute(update(conversion).where(refunds).values(**unit))
+    conn.execute(update(conversion).where(_refunds_of(storefront_id, [order.order_id or ""])).values(**unit))
     of_order = and_(order_line.c.storefront_id == storefront_id, order_line.c.order_id == order.order_id)
     conn.execute(delete(order_line).where(of_order))
     insert_all(conn, order_line, _LINE, _lines(storefront_id, order))

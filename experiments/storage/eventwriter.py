@@ -14,19 +14,18 @@ from experiments.storage.database import reading
 from experiments.storage.eventlog import ExposureRow, Outcome, append_exposures
 from experiments.storage.groupcommit import GroupCommit, Part
 from experiments.storage.links import Link, append_links
-from experiments.storage.quarantine import Refused, append_refused, drop
+from experiments.storage.quarantine import Refused, append_refused
 from experiments.storage.rates import read_rates
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What one call brings, and what it takes out of quarantine; all of it is written, or nothing."""
+    """What one call brings; all of it is written, or nothing."""
 
     exposures: Sequence[ExposureRow] = ()
     conversions: Sequence[Conversion] = ()
     links: Sequence[Link] = ()
     refused: Sequence[Refused] = ()
-    released: Sequence[int] = ()
 
 
 class EventWriter:
@@ -45,7 +44,6 @@ class EventWriter:
             Part((1, here), lambda conn, rows: append_conversions(conn, here, rows, at), given.conversions),
             Part((2, here), lambda conn, rows: append_links(conn, here, rows), given.links),
             Part((3, here), lambda conn, rows: append_refused(conn, here, rows, at), given.refused),
-            Part((4, here), lambda conn, ids: [drop(conn, here, ids)] * len(ids), given.released),
         ]
         if not any(part.rows for part in parts):
             return ()

@@ -62,6 +62,8 @@ def run(
                 time.sleep(float(dice.uniform(0.1, 1.0)))
                 kill(server)
                 killed.append(time.monotonic())  # of PostgreSQL: when it is up again
+                while not any(at > killed[-1] for at in load.answers.at[-50:]) and time.monotonic() < killed[-1] + 15:
+                    time.sleep(0.02)
             time.sleep(1.5)
     finally:
         code = server.stop()

@@ -12,9 +12,14 @@ from experiments.errors import Invalid, Malformed, NotFound, OfferlabError
 COMMANDS = {
     "analyze": "Analyse a test that was run elsewhere, straight from its file.",
     "demo": "Fill an empty database with a demo storefront and serve it.",
-    "import": "Import products, exposures or conversions from a file.",
+    "erase": "Delete one person's data everywhere, or events past their time.",
+    "export": "Events as Parquet for a lake, or one person's data.",
+    "import": "Import products, exposures, conversions or currency rates from a file.",
     "key": "Make storefront keys.",
     "plan": "Sample size, duration and detectable effect.",
+    "quarantine": "Events that were refused: list, try again, let go.",
+    "reconcile": "Orders in = analysed + excluded by reason, to the cent.",
+    "recommend": "What past orders suggest: products bought together, bestsellers.",
     "report": "An experiment's report.",
     "serve": "The production server.",
     "simulate": "A/A and A/B tests on a made-up shop, and what the tests said.",
@@ -37,7 +42,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"webapp.cli.{'importing' if cmd_name == 'import' else cmd_name}")
-        command: click.Command = getattr(module, cmd_name, None) or module.command
+        command: click.Command = getattr(module, "command", None) or getattr(module, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@click.argument("kind", type=click.Choice(["products", "exposures", "conversions"]))
+@click.argument("kind", type=click.Choice(["products", "exposures", "conversions", "rates"]))
 @click.argument("file", type=click.Path(path_type=Path))
 @options.storefront
 @click.option("--experiment", metavar="KEY", help="The experiment of rows that name none.")
@@ -39,14 +39,17 @@ if TYPE_CHECKING:
 @click.option("--rejects", type=click.Path(path_type=Path), metavar="FILE", help="Write refused rows here, as NDJSON.")
 @options.database
 def command(
-    kind: "Kind", file: Path, storefront: str, experiment: str | None, variant: str | None, unit: str | None,
-    occurred_at: str | None, timezone: str | None, ignore_unknown: bool, rejects: Path | None, database: str | None,
+    kind: "Kind | Literal['rates']", file: Path, storefront: str, experiment: str | None, variant: str | None,
+    unit: str | None, occurred_at: str | None, timezone: str | None, ignore_unknown: bool, rejects: Path | None,
+    database: str | None,
 ) -> int:  # fmt: skip
-    """Import products, exposures or conversions from FILE: CSV, TSV or NDJSON (plain, .gz or .xz), or Parquet.
+    """Import products, exposures, conversions or rates from FILE: CSV, TSV or NDJSON (plain, .gz or .xz), or Parquet.
+
+    Rates say what foreign money is worth: currency, day, rate (of the storefront's currency for one of that).
 
     Importing a file again changes nothing. A row that is refused never stops the others.
     """
-    from experiments.importing.columns import Columns
+    from experiments.importing.columns import Columns, RateColumns
     from experiments.importing.rowfile import RowFile
     from experiments.service.snapshot import Snapshots
     from experiments.storage.database import reading
@@ -58,7 +61,11 @@ def command(
             storefront_id = get_storefront(conn, storefront).id
         view = Snapshots(engine).current(now()).storefronts[storefront_id]
         fill = _fill(view, experiment, occurred_at, timezone)
-        columns = Columns(kind, _named(view, experiment, variant, unit), _filled(experiment), lenient=ignore_unknown)
+        columns: Columns | RateColumns = RateColumns()
+        if kind != "rates":
+            columns = Columns(
+                kind, _named(view, experiment, variant, unit), _filled(experiment), lenient=ignore_unknown
+            )
         if source.header is not None:
             columns.check(source.header)
         sink = stack.enter_context(_create(rejects)) if rejects else None
@@ -73,11 +80,15 @@ def command(
     return 1 if tally.rejected and not tally.accepted and not tally.duplicate else 0
 
 
-def _batches(kind: "Kind", engine: Any, view: "StorefrontView", rows: Any, fill: "Fill") -> "Iterator[Batch]":
-    from experiments.service.importing import import_conversions, import_exposures, import_products
+def _batches(
+    kind: "Kind | Literal['rates']", engine: Any, view: "StorefrontView", rows: Any, fill: "Fill"
+) -> "Iterator[Batch]":
+    from experiments.service.importing import import_conversions, import_exposures, import_products, import_rates
 
     if kind == "products":
         return import_products(engine, view, rows, now())
+    if kind == "rates":
+        return import_rates(engine, view, rows)
     if kind == "exposures":
         return import_exposures(engine, view, rows, fill, now())
     return import_conversions(engine, view, rows, fill, now(), new_id)
