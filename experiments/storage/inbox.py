@@ -1,9 +1,10 @@
 """The inbox of webhooks: each delivery as it came, what became of it, and the secrets that sign."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import Connection, Row, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -73,6 +74,36 @@ def forget_bodies(conn: Connection, storefront_id: StorefrontId, before: Micros)
     t = webhook_delivery.c
     which = (t.storefront_id == storefront_id, t.state.not_in(OPEN), t.received_at < before, t.body != b"")
     return conn.execute(update(webhook_delivery).where(*which).values(body=b"")).rowcount
+
+
+def erase_from_inbox(conn: Connection, storefront_id: StorefrontId, ids: Collection[str]) -> int:
+    """Empty every delivery that names one of these visitors or customers, and settle it; gives how many there were."""
+    t, erased, after = webhook_delivery.c, 0, 0
+    while True:
+        here = (t.storefront_id == storefront_id, t.id > after, t.body != b"")
+        batch = conn.execute(select(t.id, t.body).where(*here).order_by(t.id).limit(500)).all()
+        if not batch:
+            return erased
+        named = [row.id for row in batch if _names(row.body, ids)]
+        gone = update(webhook_delivery).values(body=b"", state="ignored", reason="erased")
+        conn.execute(gone.where(t.id.in_(named)))
+        erased, after = erased + len(named), batch[-1].id
+
+
+def _names(body: bytes, ids: Collection[str]) -> bool:
+    try:
+        inner = [msgspec.json.decode(body)]
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return any(one.encode() in body for one in ids)  # what cannot be read may hold anything
+    while inner:
+        value = inner.pop()
+        if isinstance(value, dict):
+            inner += value.values()
+        elif isinstance(value, list):
+            inner += value
+        elif str(value) in ids:
+            return True
+    return False
 
 
 def _held(row: Row[Any]) -> Held:

@@ -14,7 +14,7 @@ from experiments.service.inbox import Meaning
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import reading, writing
 from experiments.storage.eventwriter import EventWriter
-from experiments.storage.inbox import Delivery, deliveries, forget_bodies, live_secrets, put_delivery
+from experiments.storage.inbox import Delivery, deliveries, erase_from_inbox, forget_bodies, live_secrets, put_delivery
 from experiments.storage.tables import conversion
 from tests.shop import NOW, Shop, open_shop, order
 
@@ -120,3 +120,19 @@ def test_only_settled_bodies_are_forgotten(shop: Shop) -> None:
         assert forget_bodies(conn, here, Micros(NOW + 1)) == 1
         assert forget_bodies(conn, here, Micros(NOW + 1)) == 0
         assert [bool(held.delivery.body) for held in deliveries(conn, here, ["received", "done"])] == [False, True]
+
+
+def test_a_persons_deliveries_are_erased_and_nobody_elses(shop: Shop) -> None:
+    here = shop.storefront.id
+    bodies = [
+        b'{"customer":{"id":7}}',
+        b'{"note_attributes":[{"value":"v7"}]}',
+        b'{"id":77,"customer":{"id":8}}',
+        b"v7{",
+    ]
+    with writing(shop.engine) as conn:
+        for i, body in enumerate(bodies):
+            put_delivery(conn, here, Delivery("shopify", f"d{i}", "orders/paid", {}, body, NOW))
+        assert erase_from_inbox(conn, here, {"7", "v7"}) == 3
+        assert erase_from_inbox(conn, here, {"7", "v7"}) == 0
+        assert [held.delivery.delivery_id for held in deliveries(conn, here, ["received"])] == ["d2"]
