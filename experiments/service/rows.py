@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,8 @@ from experiments.audiences import Audience
 from experiments.catalogue import Product
 from experiments.identifiers import StorefrontId
 from experiments.layers import Layer
+from experiments.recommend import History
+from experiments.storage.associations import progress, read_history
 from experiments.storage.audiences import audiences
 from experiments.storage.keys import ApiKey, live_keys
 from experiments.storage.layers import layers
@@ -38,6 +40,9 @@ class StorefrontRows:
     experiments: Sequence[Experiment]
     layers: Mapping[str, Layer]
     audiences: Mapping[str, Audience]
+    history_at: int = 0
+    """When the history was worked out, in microseconds."""
+    history: History = field(default_factory=History)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ def read_rows(conn: Connection, previous: Rows | None = None) -> Rows:
 def _read(conn: Connection, storefront: Storefront, before: StorefrontRows | None) -> StorefrontRows:
     here: StorefrontId = storefront.id
     same = before is not None and before.storefront.products_at == storefront.products_at
+    history_at = progress(conn, here).at
     return StorefrontRows(
         storefront=storefront,
         products=before.products if before and same else read_products(conn, here),
@@ -68,6 +74,8 @@ def _read(conn: Connection, storefront: Storefront, before: StorefrontRows | Non
         experiments=experiments(conn, here, {e.id: e for e in before.experiments} if before else None),
         layers=layers(conn, here),
         audiences=audiences(conn, here),
+        history_at=history_at,
+        history=before.history if before and before.history_at == history_at else read_history(conn, here),
     )
 
 

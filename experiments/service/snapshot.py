@@ -15,7 +15,6 @@ from experiments.identifiers import StorefrontId
 from experiments.layers import Layer
 from experiments.lifecycle import SERVING
 from experiments.moment import SECOND, Micros
-from experiments.recommend import History
 from experiments.resolution import Context, Refusal, Resolver, ServedOffer
 from experiments.service.rows import Rows, StorefrontRows, read_rows
 from experiments.shortlist import Shortlist, shortlist
@@ -53,6 +52,8 @@ class StorefrontView:
     holdout: Holdout | None = None
     paused: frozenset[str] = frozenset()
     """Placements whose kill switch is on."""
+    history_at: int = 0
+    """When what past orders suggest was worked out, in microseconds."""
     shortlists: Mapping[str, Shortlist] = field(default_factory=dict)
     """For placements with many rules in layers, how to find those that could take a unit."""
 
@@ -93,7 +94,9 @@ def _view(rows: StorefrontRows, before: StorefrontView | None) -> StorefrontView
         catalogue, resolver = before.catalogue, before.resolver
     else:
         catalogue = Catalogue({p.product_id: p for p in rows.products}, storefront.currency)
-        resolver = Resolver(catalogue, History())
+        resolver = Resolver(catalogue, rows.history)
+    if before is not None and before.history_at != rows.history_at:
+        resolver = Resolver(catalogue, rows.history)
     groups = {key: audience.group for key, audience in rows.audiences.items()}
     made = {r.experiment_id: r for rules in before.rules.values() for r in rules} if before else {}
     if before is not None and (before.saved_groups != groups or before.layers != rows.layers):
@@ -111,6 +114,7 @@ def _view(rows: StorefrontRows, before: StorefrontView | None) -> StorefrontView
         saved_groups=groups,
         holdout=Holdout(policy.holdout, policy.holdout_seed) if policy.holdout else None,
         paused=frozenset(p.key for p in rows.placements if p.paused),
+        history_at=rows.history_at,
         shortlists={key: found for key, rules in by_placement.items() if (found := shortlist(rules)) is not None},
     )
 

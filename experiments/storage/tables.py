@@ -338,3 +338,49 @@ webhook_delivery = Table(
     UniqueConstraint("storefront_id", "source", "delivery_id"),
     Index(None, "storefront_id", "state"),
 )
+
+history = Table(
+    "history",  # when what past orders suggest was last worked out, from how many orders, the newest of them which
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("claimed_at", BigInteger, nullable=False),  # a process has begun to work it out again
+    Column("last_id", BigInteger, nullable=False),
+    Column("orders", Integer, nullable=False),
+)
+
+companion = Table(
+    "companion",
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("product_id", Text, primary_key=True),
+    Column("rank", Integer, primary_key=True),
+    Column("companion_id", Text, nullable=False),
+    Column("orders", Integer, nullable=False),
+    Column("support", Double, nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("lift", Double, nullable=False),
+    Column("p_value", Double, nullable=False),
+)
+
+bestseller = Table(
+    "bestseller",
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("rank", Integer, primary_key=True),
+    Column("product_id", Text, nullable=False),
+    Column("orders", Integer, nullable=False),
+)
+
+product_version = Table(
+    "product_version",  # what a product was called and cost from when on: the newest one is the product's own
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("product_id", Text, primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("price", BigInteger, nullable=False),
+    Column("compare_at", BigInteger),
+    Column("cost", BigInteger),
+)

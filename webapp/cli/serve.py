@@ -52,9 +52,11 @@ def build() -> "Front":
     """A worker's application; it closes what it opened when the worker ends."""
     from webapp import create_app
     from webapp.front import Front
+    from webapp.recommender import Recommender
 
     app = create_app()
     atexit.register(app.extensions["offerlab"].close)
+    atexit.register(Recommender(app.extensions["offerlab"]).close)
     _on_stop_signal(app.extensions["offerlab.streams"].close)
     return Front(app)
 

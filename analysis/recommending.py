@@ -1,0 +1,45 @@
+"""Working out anew what a storefront's orders suggest: read, count, store, and tell every process."""
+
+from sqlalchemy import Engine
+
+from analysis.associations import suggestions
+from experiments.associations import Suggestions
+from experiments.moment import DAY, SECOND, Micros, day_number
+from experiments.storage.associations import (
+    baskets,
+    claim,
+    newest_order,
+    progress,
+    write_suggestions,
+)
+from experiments.storage.database import reading, writing
+from experiments.storage.storefronts import Storefront, bump_revision
+
+ABANDONED = 10 * 60 * SECOND
+"""After so long a process that began to work it out is taken for dead."""
+REFRESH_EVERY = 5 * 60 * SECOND
+"""No history is worked out more often, however many orders there are."""
+GROWN_BY = 0.01
+"""How many new orders, of those known, make it worth counting again before the day is over."""
+
+
+def refresh(engine: Engine, storefront: Storefront, now: Micros, *, force: bool = False) -> Suggestions | None:
+    """What the orders suggest now, stored; None where the last count is still good or another process is at it."""
+    with reading(engine) as conn:
+        seen, newest = progress(conn, storefront.id), newest_order(conn, storefront.id)
+    if not force:
+        idle = newest <= seen.last_id or now - seen.at < REFRESH_EVERY
+        at_it = seen.claimed_at > seen.at and now - seen.claimed_at < ABANDONED
+        grown = newest - seen.last_id >= max(1, GROWN_BY * seen.orders)
+        if idle or at_it or not (grown or now - seen.at >= DAY):
+            return None
+    with writing(engine) as conn:
+        if not claim(conn, storefront.id, seen, now):
+            return None
+    with reading(engine) as conn:
+        newest = newest_order(conn, storefront.id)
+        found = suggestions(baskets(conn, storefront.id, now), day_number(now, storefront.zone))
+    with writing(engine) as conn:
+        write_suggestions(conn, storefront.id, found, newest, now)
+        bump_revision(conn)
+    return found

@@ -1,0 +1,138 @@
+"""Past orders as baskets, and what they suggest, as rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from experiments.associations import Companion, Seller, Suggestions
+from experiments.identifiers import StorefrontId
+from experiments.moment import DAY, Micros
+from experiments.recommend import History
+from experiments.storage.tables import bestseller, companion, conversion, history, order_line
+
+MOST_ORDERS = 500_000
+"""The newest orders that are read; a shop with more learns from its last months."""
+OLDEST_DAYS = 730
+_UNIT_SEPARATOR = "\x1f"
+"""Between product ids: no id holds a control character."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What was worked out last: when, up to which conversion, from how many orders."""
+
+    at: Micros
+    claimed_at: Micros
+    last_id: int
+    orders: int
+
+
+NEVER = Progress(Micros(0), Micros(0), 0, 0)
+
+
+def progress(conn: Connection, storefront_id: StorefrontId) -> Progress:
+    """How far a storefront's history is worked out."""
+    columns = (history.c.at, history.c.claimed_at, history.c.last_id, history.c.orders)
+    row = conn.execute(select(*columns).where(history.c.storefront_id == storefront_id)).first()
+    return NEVER if row is None else Progress(*row)
+
+
+def newest_order(conn: Connection, storefront_id: StorefrontId) -> int:
+    """The id of the newest order that is recorded; 0 where there is none."""
+    ours = (conversion.c.storefront_id == storefront_id, conversion.c.type == "order")
+    newest: int | None = conn.execute(select(func.max(conversion.c.id)).where(*ours)).scalar_one()
+    return newest or 0
+
+
+def claim(conn: Connection, storefront_id: StorefrontId, seen: Progress, now: Micros) -> bool:
+    """Whether it is this process that works it out: of those that saw the same progress only the first one does."""
+    made = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    first = {"storefront_id": storefront_id, "at": 0, "claimed_at": 0, "last_id": 0, "orders": 0}
+    conn.execute(made(history).values(**first).on_conflict_do_nothing())
+    mine = (history.c.storefront_id == storefront_id, history.c.claimed_at == seen.claimed_at)
+    return conn.execute(update(history).where(*mine).values(claimed_at=now)).rowcount == 1
+
+
+def baskets(conn: Connection, storefront_id: StorefrontId, now: Micros) -> Iterator[tuple[int, list[str]]]:
+    """The day and the products of each order that stands, one after the other, none kept."""
+    since = max(now - OLDEST_DAYS * DAY, _limit(conn, storefront_id))
+    ours = (*_standing(storefront_id), conversion.c.at >= since)
+    line = (order_line.c.storefront_id == storefront_id, order_line.c.order_id == conversion.c.order_id)
+    products = func.aggregate_strings(order_line.c.product_id, _UNIT_SEPARATOR)
+    query: Select[Any] = (
+        select(conversion.c.day, products)
+        .select_from(conversion)
+        .join(order_line, (line[0]) & (line[1]))
+        .where(*ours, order_line.c.quantity > 0)
+        .group_by(conversion.c.id, conversion.c.day)
+    )
+    for day, joined in conn.execution_options(yield_per=2000).execute(query):
+        yield day, joined.split(_UNIT_SEPARATOR)
+
+
+def _standing(storefront_id: StorefrontId) -> tuple[Any, ...]:
+    return (
+        conversion.c.storefront_id == storefront_id,
+        conversion.c.type == "order",
+        conversion.c.cancelled_at.is_(None),
+    )
+
+
+def _limit(conn: Connection, storefront_id: StorefrontId) -> int:
+    ordered = select(conversion.c.at).where(*_standing(storefront_id)).order_by(conversion.c.at.desc())
+    at: int | None = conn.execute(ordered.offset(MOST_ORDERS - 1).limit(1)).scalar()
+    return at or 0
+
+
+def write_suggestions(
+    conn: Connection, storefront_id: StorefrontId, found: Suggestions, last_id: int, now: Micros
+) -> None:
+    """Put these in the place of the former ones."""
+    for table in (companion, bestseller):
+        conn.execute(delete(table).where(table.c.storefront_id == storefront_id))
+    companions = [
+        {
+            "storefront_id": storefront_id, "product_id": product_id, "rank": rank, "companion_id": c.product_id,
+            "orders": c.orders, "support": c.support, "confidence": c.confidence, "lift": c.lift, "p_value": c.p_value,
+        }
+        for product_id, several in found.companions.items()
+        for rank, c in enumerate(several)
+    ]  # fmt: skip
+    sellers = [
+        {"storefront_id": storefront_id, "rank": rank, "product_id": s.product_id, "orders": s.orders}
+        for rank, s in enumerate(found.sellers)
+    ]
+    if companions:
+        conn.execute(insert(companion), companions)
+    if sellers:
+        conn.execute(insert(bestseller), sellers)
+    done = {"at": now, "last_id": last_id, "orders": found.orders}
+    conn.execute(update(history).where(history.c.storefront_id == storefront_id).values(**done))
+
+
+def read_companions(conn: Connection, storefront_id: StorefrontId, product_id: str) -> list[Companion]:
+    """A product's companions with their figures, strongest first."""
+    c = companion.c
+    columns = (c.companion_id, c.orders, c.support, c.confidence, c.lift, c.p_value)
+    ours = (c.storefront_id == storefront_id, c.product_id == product_id)
+    return [Companion(*row) for row in conn.execute(select(*columns).where(*ours).order_by(c.rank))]
+
+
+def read_sellers(conn: Connection, storefront_id: StorefrontId) -> list[Seller]:
+    """The bestsellers with their orders, first first."""
+    query = select(bestseller.c.product_id, bestseller.c.orders).where(bestseller.c.storefront_id == storefront_id)
+    return [Seller(*row) for row in conn.execute(query.order_by(bestseller.c.rank))]
+
+
+def read_history(conn: Connection, storefront_id: StorefrontId) -> History:
+    """What offers look up."""
+    c = companion.c
+    query = select(c.product_id, c.companion_id).where(c.storefront_id == storefront_id)
+    pairs: dict[str, list[str]] = {}
+    for product_id, companion_id in conn.execute(query.order_by(c.product_id, c.rank)):
+        pairs.setdefault(product_id, []).append(companion_id)
+    sellers = tuple(seller.product_id for seller in read_sellers(conn, storefront_id))
+    return History({product_id: tuple(found) for product_id, found in pairs.items()}, sellers)
