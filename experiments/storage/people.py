@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, not_, or_, select
 
 from experiments.identifiers import StorefrontId
 from experiments.storage.quarantine import drop, held
@@ -70,14 +70,16 @@ def _places(
 ) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     """Where the person's rows are; the lines of orders before the orders."""
     visitors, customers = sorted(person.visitors), sorted(person.customers)
-    theirs = [conversion.c.storefront_id == storefront_id]
-    theirs.append(or_(conversion.c.visitor_id.in_(visitors), conversion.c.customer_id.in_(customers)))
-    orders = list(conn.scalars(select(conversion.c.order_id).where(*theirs, conversion.c.type == "order")))
+    here = conversion.c.storefront_id == storefront_id
+    theirs = or_(
+        func.coalesce(conversion.c.visitor_id, "").in_(visitors),
+        func.coalesce(conversion.c.customer_id, "").in_(customers),
+    )
+    orders = list(conn.scalars(select(conversion.c.order_id).where(here, theirs, conversion.c.type == "order")))
     for some in _chunks(orders):
         yield order_line, (order_line.c.storefront_id == storefront_id) & order_line.c.order_id.in_(some)
-        refunds = conversion.c.order_id.in_(some) & conversion.c.type.in_(["refund", "order_cancelled"])
-        yield conversion, (conversion.c.storefront_id == storefront_id) & refunds
-    yield conversion, theirs[0] & theirs[1]
+        yield conversion, here & not_(theirs) & conversion.c.order_id.in_(some)  # what others sent about these orders
+    yield conversion, here & theirs
     mine = list(conn.execute(select(experiment.c.id).where(experiment.c.storefront_id == storefront_id)).scalars())
     for units in _chunks(sorted(person.ids)):
         kinds = exposure.c.kind.in_(["assigned", "viewed"])  # with both, the primary key finds the rows
