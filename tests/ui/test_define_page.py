@@ -103,7 +103,12 @@ def test_a_page_saved_as_it_is_shown_changes_nothing(shop: Shop, editor: Browser
         coverage=2500,
         hypothesis="\nBecause…\nso",
         targeting={"$or": [{"country": "DE"}, {"vip": True}]},
-        schedule={"start_at": "2030-07-01T09:30:00+02:00", "end_at": None},
+        schedule={
+            "start_at": "2030-07-01T09:30:00+02:00",
+            "end_at": None,
+            "ramp": [{"at": "2030-07-02T09:30:00+02:00", "coverage": 5000}],
+        },
+        allow_list={"tester": "bundle"},
         metrics={"primary": "aov", "guardrails": [{"metric": "refund_rate", "margin": "3%"}]},
     )
     given["variants"][3]["offer"] |= {"headline": 'Both "now"', "minimum_margin": "20%", "stacks_with_discounts": False}

@@ -7,7 +7,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from experiments.catalogue import Catalogue, Product
-from experiments.definition import Definition, parse
+from experiments.definition import Definition, parse, to_json
 from experiments.errors import Conflict, FieldError, Invalid
 from experiments.lifecycle import after
 from experiments.metrics import BUILT_IN
@@ -92,9 +92,16 @@ def _save(form: DefinitionForm, value: Mapping[str, Any], before: Experiment | N
             held = get_experiment(conn, here().id, before.key)
             if not overwrite and request.form.get("version") != str(held.version):
                 raise Conflict("edited_meanwhile", "Somebody else saved this draft while you were typing.")
-            saved = defining.edit(conn, here(), before.key, value, actor(), at)
+            saved = defining.edit(conn, here(), before.key, _with_what_no_form_shows(value, held), actor(), at)
     lab.snapshots.refresh(now())
     return saved
+
+
+def _with_what_no_form_shows(value: Mapping[str, Any], held: Experiment) -> dict[str, Any]:
+    """The form's values with the ramp and the allow-list that were written over the API: saving must not lose them."""
+    kept = to_json(held.definition)
+    schedule = {**value["schedule"], "ramp": kept["schedule"]["ramp"]}
+    return {**value, "schedule": schedule, "allow_list": kept["allow_list"]}
 
 
 def _show(
