@@ -33,13 +33,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def suggestions(baskets: Iterable[tuple[int, Sequence[str]]], today: int) -> Suggestions:
-    """What orders suggest; each is its day and the products in it. Days are numbers, as `moment.day_number` gives."""
+def suggestions(baskets: Iterable[tuple[int, Sequence[str]]]) -> Suggestions:
+    """What orders suggest; each is the number of its day and the products in it. The newest day weighs most."""
     orders, names, days = _incidence(baskets)
     count, products = orders.shape
     if not count:
         return Suggestions(0, {}, ())
-    weights = np.exp2(-np.maximum(today - days, 0) / HALF_LIFE_DAYS)
+    weights = np.exp2((days - days.max()) / HALF_LIFE_DAYS)
     bought = np.bincount(orders.indices, minlength=products)
     weighed = np.asarray(orders.T @ weights)
     best = np.lexsort((np.arange(products), -weighed))[:SELLERS]

@@ -4,7 +4,7 @@ from sqlalchemy import Engine
 
 from analysis.associations import suggestions
 from experiments.associations import Suggestions
-from experiments.moment import DAY, SECOND, Micros, day_number
+from experiments.moment import DAY, SECOND, Micros
 from experiments.storage.associations import (
     baskets,
     claim,
@@ -38,7 +38,7 @@ def refresh(engine: Engine, storefront: Storefront, now: Micros, *, force: bool 
             return None
     with reading(engine) as conn:
         newest = newest_order(conn, storefront.id)
-        found = suggestions(baskets(conn, storefront.id, now), day_number(now, storefront.zone))
+        found = suggestions(baskets(conn, storefront.id))
     with writing(engine) as conn:
         write_suggestions(conn, storefront.id, found, newest, now)
         bump_revision(conn)

@@ -15,7 +15,8 @@ from experiments.storage.tables import bestseller, companion, conversion, histor
 
 MOST_ORDERS = 500_000
 """The newest orders that are read; a shop with more learns from its last months."""
-OLDEST_DAYS = 730
+OLDEST = 730 * DAY
+"""Orders so long before the newest one tell of another shop."""
 _UNIT_SEPARATOR = "\x1f"
 """Between product ids: no id holds a control character."""
 
@@ -56,10 +57,9 @@ def claim(conn: Connection, storefront_id: StorefrontId, seen: Progress, now: Mi
     return conn.execute(update(history).where(*mine).values(claimed_at=now)).rowcount == 1
 
 
-def baskets(conn: Connection, storefront_id: StorefrontId, now: Micros) -> Iterator[tuple[int, list[str]]]:
+def baskets(conn: Connection, storefront_id: StorefrontId) -> Iterator[tuple[int, list[str]]]:
     """The day and the products of each order that stands, one after the other, none kept."""
-    since = max(now - OLDEST_DAYS * DAY, _limit(conn, storefront_id))
-    ours = (*_standing(storefront_id), conversion.c.at >= since)
+    ours = (*_standing(storefront_id), conversion.c.at >= _since(conn, storefront_id))
     line = (order_line.c.storefront_id == storefront_id, order_line.c.order_id == conversion.c.order_id)
     products = func.aggregate_strings(order_line.c.product_id, _UNIT_SEPARATOR)
     query: Select[Any] = (
@@ -81,10 +81,11 @@ def _standing(storefront_id: StorefrontId) -> tuple[Any, ...]:
     )
 
 
-def _limit(conn: Connection, storefront_id: StorefrontId) -> int:
-    ordered = select(conversion.c.at).where(*_standing(storefront_id)).order_by(conversion.c.at.desc())
-    at: int | None = conn.execute(ordered.offset(MOST_ORDERS - 1).limit(1)).scalar()
-    return at or 0
+def _since(conn: Connection, storefront_id: StorefrontId) -> int:
+    ordered = select(conversion.c.at).where(*_standing(storefront_id)).order_by(conversion.c.at.desc()).limit(1)
+    newest: int | None = conn.execute(ordered).scalar()
+    most: int | None = conn.execute(ordered.offset(MOST_ORDERS - 1)).scalar()
+    return max((newest or 0) - OLDEST, most or 0)
 
 
 def write_suggestions(

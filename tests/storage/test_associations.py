@@ -32,7 +32,7 @@ def orders(rng: np.random.Generator, count: int, products: int = 40) -> list[lis
 
 def test_counts_and_ratios_are_those_of_counting_by_hand() -> None:
     baskets = orders(np.random.default_rng(1), 3000)
-    found = suggestions(((0, basket) for basket in baskets), 0)
+    found = suggestions((0, basket) for basket in baskets)
     singles = Counter(itertools.chain.from_iterable(baskets))
     pairs = Counter(itertools.chain.from_iterable(itertools.permutations(basket, 2) for basket in baskets))
     assert found.orders == len(baskets)
@@ -49,7 +49,7 @@ def test_counts_and_ratios_are_those_of_counting_by_hand() -> None:
 
 def test_the_p_value_is_never_below_fishers() -> None:
     baskets = orders(np.random.default_rng(2), 2000)
-    found = suggestions(((0, basket) for basket in baskets), 0)
+    found = suggestions((0, basket) for basket in baskets)
     singles = Counter(itertools.chain.from_iterable(baskets))
     total = len(baskets)
     for product in ("P1", "P3"):
@@ -62,7 +62,7 @@ def test_the_p_value_is_never_below_fishers() -> None:
 def test_products_that_are_bought_independently_are_hardly_ever_companions() -> None:
     rng = np.random.default_rng(3)
     baskets = [[f"P{n}" for n in np.flatnonzero(rng.random(60) < 0.1)] for _ in range(4000)]
-    found = suggestions(((0, basket) for basket in baskets), 0)
+    found = suggestions((0, basket) for basket in baskets)
     # at most one product in twenty may have a companion by chance: 3 of 60 expected, 5 sigma are 8.4 more
     assert len(found.companions) <= 11
 
@@ -71,19 +71,19 @@ def test_recent_orders_weigh_more() -> None:
     old = [["A", "OLD"]] * 30 + [["X"]] * 200
     new = [["A", "NEW"]] * 20 + [["X"]] * 200
     days = itertools.chain(((0, basket) for basket in old), ((int(2 * HALF_LIFE_DAYS), basket) for basket in new))
-    found = suggestions(days, int(2 * HALF_LIFE_DAYS))
+    found = suggestions(days)
     assert [c.product_id for c in found.companions["A"]] == ["NEW", "OLD"]
 
 
 def test_a_wholesalers_order_pairs_nothing() -> None:
     everything = [f"P{n}" for n in range(101)]
-    found = suggestions(((0, basket) for basket in [everything] * 50 + [["Q"]] * 500), 0)
+    found = suggestions((0, basket) for basket in [everything] * 50 + [["Q"]] * 500)
     assert found.companions == {}
     assert found.sellers[0].product_id == "Q"
 
 
 def test_no_order_suggests_nothing() -> None:
-    found = suggestions((), 0)
+    found = suggestions(())
     assert (found.orders, found.companions, found.sellers) == (0, {}, ())
 
 
@@ -129,6 +129,14 @@ def test_it_is_worked_out_again_when_enough_is_new_and_not_too_often(shop: Shop)
     again = refresh(shop.engine, shop.storefront, Micros(NOW + DAY))
     assert again is not None
     assert again.orders == 65
+
+
+def test_a_shop_that_has_long_been_closed_still_suggests(shop: Shop) -> None:
+    """History is told from the newest order on, not from today: imports bring the past."""
+    years = Micros(NOW + 15 * 365 * DAY)
+    found = refresh(shop.engine, shop.storefront, years)
+    assert found is not None
+    assert found.orders == 55
 
 
 def test_of_several_processes_one_works_it_out(shop: Shop) -> None:
