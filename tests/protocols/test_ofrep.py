@@ -37,6 +37,8 @@ def context(visitor: str, **more: Any) -> dict[str, Any]:
 def flag(tenant: Tenant, visitor: str, **more: Any) -> dict[str, Any]:
     answer = tenant.public.post(ONE, context(visitor, **more))
     assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "application/json"  # JavaScript's providers read nothing else
+    assert answer.headers["Cache-Control"] == "no-store"
     found: dict[str, Any] = answer.json()
     return found
 

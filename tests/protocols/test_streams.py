@@ -156,9 +156,15 @@ def test_where_no_more_can_be_held_browsers_return_and_servers_are_held(template
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
         for stream in (held, *kept):
             stream.socket.close()
+        settle(lambda: is_held(server.url + path))  # their places are free again
         close(full)
     finally:
         assert server.stop() == 0
+
+
+def is_held(url: str) -> bool:
+    with requests.get(url, timeout=10, stream=True) as answer:
+        return answer.ok
 
 
 def test_a_stop_ends_the_streams_at_once(template: Path, tmp_path: Path) -> None:

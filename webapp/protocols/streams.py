@@ -28,8 +28,8 @@ from webapp.protocols import cors
 from webapp.protocols.features import Features, FeaturesByStorefront
 
 PATH = "/ofrep/v1/stream"
-HEARTBEAT = 15.0
-"""Seconds after which a silent stream says that it lives; a client that has gone is noticed then."""
+HEARTBEAT = 5.0
+"""Seconds after which a silent stream says that it lives; of a client that has gone, the place is free then."""
 LOOK_EVERY = 0.25
 """Seconds between two looks at the snapshot, while there are streams."""
 RETRY = 1500
