@@ -19,8 +19,10 @@ from webapp.clock import now
 from webapp.lab import new_id
 
 if TYPE_CHECKING:
+    from experiments.importing.catalogues import Format
     from experiments.importing.columns import Kind
     from experiments.importing.events import Fill
+    from experiments.importing.feedfile import FeedFile
     from experiments.importing.rowfile import RowFile
     from experiments.service.importing import Batch, RejectedRow
     from experiments.service.snapshot import StorefrontView
@@ -36,26 +38,34 @@ if TYPE_CHECKING:
 @click.option("--occurred-at", metavar="TIME", help="When it happened, for rows that do not say.")
 @click.option("--timezone", metavar="ZONE", help="The zone of times that name none; without it they are refused.")
 @click.option("--ignore-unknown", is_flag=True, help="Leave out columns that mean nothing here.")
+@click.option(
+    "--format", "format_", type=click.Choice(["offerlab", "shopify", "google"]),
+    help="Whose catalogue it is; else its columns tell.",
+)  # fmt: skip
 @click.option("--rejects", type=click.Path(path_type=Path), metavar="FILE", help="Write refused rows here, as NDJSON.")
 @options.database
 def command(
     kind: "Kind | Literal['rates']", file: Path, storefront: str, experiment: str | None, variant: str | None,
     unit: str | None, occurred_at: str | None, timezone: str | None, ignore_unknown: bool, rejects: Path | None,
-    database: str | None,
+    format_: "Format | None", database: str | None,
 ) -> int:  # fmt: skip
     """Import products, exposures, conversions or rates from FILE: CSV, TSV or NDJSON (plain, .gz or .xz), or Parquet.
+
+    Products may also come as Shopify's product CSV or as Google's product feed (TSV or XML).
 
     Rates say what foreign money is worth: currency, day, rate (of the storefront's currency for one of that).
 
     Importing a file again changes nothing. A row that is refused never stops the others.
     """
+    from experiments.importing.catalogues import detect, product_rows
     from experiments.importing.columns import Columns, RateColumns
+    from experiments.importing.feedfile import FeedFile, is_feed
     from experiments.importing.rowfile import RowFile
     from experiments.service.snapshot import Snapshots
     from experiments.storage.database import reading
     from experiments.storage.storefronts import get_storefront
 
-    source = RowFile(file)
+    source: RowFile | FeedFile = FeedFile(file) if kind == "products" and is_feed(file) else RowFile(file)
     with options.opened(database) as engine, ExitStack() as stack:
         with reading(engine) as conn:
             storefront_id = get_storefront(conn, storefront).id
@@ -66,11 +76,14 @@ def command(
             columns = Columns(
                 kind, _named(view, experiment, variant, unit), _filled(experiment), lenient=ignore_unknown
             )
-        if source.header is not None:
-            columns.check(source.header)
+        if kind == "products" and (foreign := format_ or detect(source.header)) != "offerlab":
+            rows = product_rows(source, foreign, view.storefront.currency, now())
+        else:
+            if source.header is not None:
+                columns.check(source.header)
+            rows = source.rows(columns.meaning)
         sink = stack.enter_context(_create(rejects)) if rejects else None
         tally = Tally()
-        rows = source.rows(columns.meaning)
         for batch in _watched(source, _batches(kind, engine, view, rows, fill)):
             tally.add(batch)
             if sink:
@@ -173,7 +186,7 @@ class Tally:
             yield f"  {reason} {count} (first on line {first.line}: {first.refusal.message})"
 
 
-def _watched(source: "RowFile", batches: "Iterator[Batch]") -> "Iterator[Batch]":
+def _watched(source: "RowFile | FeedFile", batches: "Iterator[Batch]") -> "Iterator[Batch]":
     """The batches, with a progress bar where somebody watches."""
     if not sys.stderr.isatty():
         yield from batches
