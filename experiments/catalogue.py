@@ -3,7 +3,8 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from heapq import nsmallest
+from functools import lru_cache
+from heapq import nlargest, nsmallest
 
 import msgspec
 
@@ -135,7 +136,7 @@ class Catalogue:
         key = (base.product_id, max_price_ratio)
         known = self._tiers.get(key)
         if known is None:
-            known = tuple(nsmallest(TIERS, self._dearer(base, max_price_ratio), key=lambda p: _distance(base, p)))
+            known = tuple(_nearest(base, self._dearer(base, max_price_ratio)))
             if len(self._tiers) >= MOST_TIERS:
                 self._tiers.clear()
             self._tiers[key] = known
@@ -146,8 +147,7 @@ class Catalogue:
         members = self.category(base.category) if base.category else ()
         middle = bisect_right(members, base.price, key=_price)
         window = members[max(0, middle - NEAREST // 2) : middle + NEAREST // 2]
-        others = (p for p in window if p.product_id != base.product_id)
-        return nsmallest(TIERS, others, key=lambda p: _distance(base, p))
+        return _nearest(base, [p for p in window if p.product_id != base.product_id])
 
     def _dearer(self, base: Product, max_price_ratio: Decimal | None) -> Sequence[Product]:
         members = self.category(base.category) if base.category else ()
@@ -162,11 +162,20 @@ def _price(product: Product) -> int:
     return product.price
 
 
-def _distance(base: Product, other: Product) -> tuple[int, float, int, str]:
-    shared = len(base.attributes.items() & other.attributes.items())
+def _nearest(base: Product, others: Sequence[Product]) -> list[Product]:
+    """The nearest few; titles are only looked at among those whose attributes are near enough."""
+    shared = [len(base.attributes.items() & other.attributes.items()) for other in others]
+    enough = min(nlargest(TIERS, shared), default=0)
+    near = [(-count, other) for count, other in zip(shared, others, strict=True) if count >= enough]
+    return [other for _, other in nsmallest(TIERS, near, key=lambda pair: (pair[0], *_distance(base, pair[1])))]
+
+
+def _distance(base: Product, other: Product) -> tuple[float, int, str]:
     ours, theirs = _words(base.title), _words(other.title)
-    return -shared, -len(ours & theirs) / len(ours | theirs), abs(other.price - base.price), other.product_id
+    common = len(ours & theirs)
+    return -common / (len(ours) + len(theirs) - common), abs(other.price - base.price), other.product_id
 
 
+@lru_cache(maxsize=65_536)
 def _words(title: str) -> frozenset[str]:
     return frozenset(title.lower().split()) or frozenset((title,))
