@@ -84,7 +84,7 @@ def test_many_idle_streams_do_not_starve_requests_and_all_hear_of_a_change(
     for i, stream in enumerate(streams):
         told = stream.until('"refetchEvaluation"' if i % 2 == 0 else "event: features")
         assert "event: message" in told or "event: features" in told
-    assert time.monotonic() - changed_at < 10  # two seconds are promised; the machine may be busy with other things
+    assert time.monotonic() - changed_at < 4  # two seconds are promised; the next heartbeat, after five, would not do
 
 
 def test_openfeatures_message_is_as_its_specification_has_it(tenant: Tenant, opened: Callable[..., Stream]) -> None:
