@@ -37,7 +37,7 @@ def append_conversions(
     _take_turn(conn, storefront_id, {row.type for row in rows})
     orders = _orders_named(conn, storefront_id, wanted.values())
     values = [_values(storefront_id, row, orders, received_at) for _, row in sorted(wanted.items())]
-    new = {key for _, key in insert_new(conn, conversion, _COLUMNS, values, key=2)}
+    new = {row[1] for row in insert_new(conn, conversion, _COLUMNS, values, key=2)}
     _finish_orders(conn, storefront_id, [wanted[key] for key in sorted(new) if wanted[key].type == "order"])
     _cancel(conn, storefront_id, [wanted[key] for key in sorted(new) if wanted[key].type == "order_cancelled"])
     edited = _edit(conn, storefront_id, [row for row in rows if row.version > 0 and wanted[row.event_key] is not row],

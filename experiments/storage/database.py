@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from experiments.errors import Invalid, OfferlabError, Unavailable
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _IMMEDIATE = "offerlab_immediate"
+_BEGUN = "offerlab_begun"
 _BUSY_MS = 15_000
 """How long a writer waits for another process's transaction on SQLite."""
 _POSTGRES = {
@@ -79,7 +80,10 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
 
 def _sqlite_begin(connection: Connection) -> None:
     # A writer says so at once: a transaction that reads first and writes later cannot wait for the lock, it fails.
-    immediate = connection.get_execution_options().get(_IMMEDIATE)
+    options = connection.get_execution_options()
+    if options.get(_BEGUN):  # by its Writer
+        return
+    immediate = options.get(_IMMEDIATE)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
@@ -101,25 +105,40 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield marked
 
 
-def lead(engine: Engine, patience_ms: int) -> Connection:
-    """A connection whose transactions write, kept over many of them; it waits no longer than that for a lock."""
-    connection = engine.connect().execution_options(**{_IMMEDIATE: True})
-    if engine.dialect.name == "sqlite":
-        _set_patience(connection, patience_ms)
-    return connection
+class Writer:
+    """A connection kept for many transactions, one after the other, with as little around each as the driver allows."""
 
+    def __init__(self, engine: Engine, patience_ms: int) -> None:
+        self._sqlite = engine.dialect.name == "sqlite"
+        self._conn = engine.connect().execution_options(**{_BEGUN: True})
+        driver = self._conn.connection.driver_connection
+        if driver is None:
+            raise Unavailable("The database gave no connection")
+        self._driver: Any = driver
+        if self._sqlite:
+            self._driver.execute(f"PRAGMA busy_timeout={patience_ms}")
 
-def dismiss(connection: Connection) -> None:
-    """Give such a connection back as it was."""
-    if connection.dialect.name == "sqlite":
-        _set_patience(connection, _BUSY_MS)
-    connection.close()
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Durable when the block ends; where it raises, the connection is closed, and nothing is left behind."""
+        try:
+            if self._sqlite:
+                self._driver.execute("BEGIN IMMEDIATE")
+            yield self._conn
+            if self._conn.in_transaction():  # SQLAlchemy ran something, and has its own idea of a transaction
+                self._conn.commit()
+            else:
+                self._driver.commit()
+        except BaseException:
+            self.discard()
+            raise
 
-
-def _set_patience(connection: Connection, patience_ms: int) -> None:
-    cursor = connection.connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={patience_ms}")
-    cursor.close()
+    def discard(self) -> None:
+        """Close the connection, and its transaction with it."""
+        with suppress(Exception):
+            self._conn.invalidate()
+        with suppress(Exception):
+            self._conn.close()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from experiments.events import ExposureKind
 from experiments.identifiers import ExperimentId
 from experiments.moment import Micros
-from experiments.storage.newrows import insert_new
+from experiments.storage.newrows import Row, insert_new
 from experiments.storage.tables import crossover, exposure
 
 CHUNK = 500
@@ -46,9 +46,10 @@ def append_exposures(conn: Connection, rows: Sequence[ExposureRow], received_at:
     first: dict[_Unit, ExposureRow] = {}
     for row in rows:
         first.setdefault((row.experiment_id, row.unit_id), row)
-    assigned = _insert_exposures(conn, "assigned", first, received_at)
-    if len(assigned) == len(rows) and all(row.kind == "assigned" for row in rows):  # as nearly always
+    new = _insert_exposures(conn, "assigned", first, received_at)
+    if len(new) == len(rows) and all(row.kind == "assigned" for row in rows):  # as nearly always
         return ["accepted"] * len(rows)
+    assigned = _units(new)
     held = {unit: row.variant for unit, row in first.items()}
     held |= _held_variants(conn, [unit for unit in first if unit not in assigned])
     crossed = _insert_crossovers(conn, [r for r in rows if r.variant != held[r.experiment_id, r.unit_id]])
@@ -56,7 +57,7 @@ def append_exposures(conn: Connection, rows: Sequence[ExposureRow], received_at:
     for row in rows:
         if row.kind == "viewed" and row.variant == held[row.experiment_id, row.unit_id]:
             views.setdefault((row.experiment_id, row.unit_id), row)
-    viewed = _insert_exposures(conn, "viewed", views, received_at)
+    viewed = _units(_insert_exposures(conn, "viewed", views, received_at))
     outcomes: list[Outcome] = []
     for row in rows:
         unit = (row.experiment_id, row.unit_id)
@@ -72,13 +73,17 @@ def append_exposures(conn: Connection, rows: Sequence[ExposureRow], received_at:
 
 def _insert_exposures(
     conn: Connection, kind: ExposureKind, wanted: dict[_Unit, ExposureRow], received_at: Micros
-) -> set[_Unit]:
+) -> list[Row]:
     values = [
         (unit[0], kind, unit[1], row.variant, row.at, row.day, row.fingerprint, received_at)
         for unit, row in wanted.items()
     ]
     values.sort()
-    return {(new[0], new[2]) for new in insert_new(conn, exposure, _EXPOSURE, values, key=3)}
+    return insert_new(conn, exposure, _EXPOSURE, values, key=3)
+
+
+def _units(rows: Sequence[Row]) -> set[_Unit]:
+    return {(row[0], row[2]) for row in rows}
 
 
 def _held_variants(conn: Connection, units: Sequence[_Unit]) -> dict[_Unit, str]:

@@ -33,23 +33,28 @@ class EventWriter:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._commits = GroupCommit(engine)
+        self._commits = GroupCommit.to(engine)
 
     def write(self, storefront_id: StorefrontId, given: Intake, received_at: Micros) -> Sequence[Outcome]:
         """For each exposure, conversion and link, in this order, whether it was new."""
         here, at = storefront_id, received_at
         # The groups' numbers are the order in which they are written: alike in every process, or locks would cross.
-        parts = [
-            Part((0, 0), lambda conn, rows: append_exposures(conn, rows, at), given.exposures),
-            Part((1, here), lambda conn, rows: append_conversions(conn, here, rows, at), given.conversions),
-            Part((2, here), lambda conn, rows: append_links(conn, here, rows), given.links),
-            Part((3, here), lambda conn, rows: append_refused(conn, here, rows, at), given.refused),
-        ]
-        if not any(part.rows for part in parts):
+        parts: list[Part] = []
+        if given.exposures:
+            parts.append(Part((0, 0), lambda conn, rows: append_exposures(conn, rows, at), given.exposures))
+        if given.conversions:
+            parts.append(
+                Part((1, here), lambda conn, rows: append_conversions(conn, here, rows, at), given.conversions)
+            )
+        if given.links:
+            parts.append(Part((2, here), lambda conn, rows: append_links(conn, here, rows), given.links))
+        counted = len(parts)
+        if given.refused:
+            parts.append(Part((3, here), lambda conn, rows: append_refused(conn, here, rows, at), given.refused))
+        if not parts:
             return ()
-        outcomes = self._commits.write([part for part in parts if part.rows])
-        counted = len([part for part in parts[:3] if part.rows])
-        return [outcome for found in outcomes[:counted] for outcome in found]
+        found = self._commits.write(parts)
+        return found[0] if counted == 1 else [outcome for each in found[:counted] for outcome in each]
 
     def rates(self, storefront_id: StorefrontId) -> Rates:
         """What foreign money is worth to a storefront, as the store has it now."""

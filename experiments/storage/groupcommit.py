@@ -8,17 +8,18 @@ is a duplicate then.
 """
 
 import fcntl
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 
 from experiments.errors import OfferlabError, Unavailable
-from experiments.storage.database import dismiss, lead, unavailable
+from experiments.storage.database import Writer, unavailable
 
 LARGEST_QUEUE = 50_000
 """Rows that may wait; more is answered with 503, so that memory stays bounded."""
@@ -68,9 +69,29 @@ class GroupCommit:
         self._queued = 0
         self._led = False
         self._failing = False
-        self._held: Connection | None = None  # the leader's, handed on for as long as somebody waits
-        database = engine.url.database
-        self._lock_path = f"{database}.lock" if engine.dialect.name == "sqlite" and database else None
+        self._writer: Writer | None = None  # the leader's, handed on from one to the next
+        self._sqlite = engine.dialect.name == "sqlite"
+        self._turns = _Turns(f"{engine.url.database}.lock") if self._sqlite else None
+        event.listen(engine, "engine_disposed", self._disposed)
+
+    @classmethod
+    def to(cls, engine: Engine) -> "GroupCommit":
+        """The one of this process to that database, until the engine is disposed of."""
+        with _paths_lock:
+            if engine not in _paths:
+                _paths[engine] = cls(engine)
+            return _paths[engine]
+
+    def _disposed(self, engine: Engine) -> None:
+        with _paths_lock:
+            if _paths.get(engine) is self:
+                del _paths[engine]
+        with self._lock:
+            writer = None
+            if not self._led:
+                writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.discard()
 
     def write(self, parts: Sequence[Part]) -> list[Sequence[Any]]:
         """The outcomes of each part's rows, all in one transaction, durable when this returns.
@@ -109,9 +130,13 @@ class GroupCommit:
     def _lead(self) -> None:
         batch: list[_Waiting] = []
         try:
-            with self._turn():
+            if self._turns is None:
                 batch = self._take()
                 self._settle(batch)
+            else:
+                with self._turns.one():
+                    batch = self._take()
+                    self._settle(batch)
         except BaseException as error:  # a leader that dies leaves nobody waiting
             batch = batch or self._take()
             refusal = error if isinstance(error, OfferlabError) else Unavailable(f"Writing was broken off: {error!r}")
@@ -130,18 +155,12 @@ class GroupCommit:
 
     def _hand_on(self, batch: list[_Waiting]) -> None:
         """The lead to the first that waits, or to nobody; and an answer to each of the batch."""
-        idle: Connection | None = None
         with self._lock:
             self._failing = bool(batch) and all(isinstance(waiting.error, Unavailable) for waiting in batch)
             self._led = bool(self._queue)
             if self._queue:
                 self._queue[0].leads = True
                 self._queue[0].wake.set()
-            else:
-                idle, self._held = self._held, None
-        if idle is not None:
-            with suppress(Exception):  # it goes back to the pool, which looks at it before it is used again
-                dismiss(idle)
         for waiting in batch:
             waiting.wake.set()
 
@@ -161,34 +180,23 @@ class GroupCommit:
 
     def _commit(self, batch: list[_Waiting]) -> None:
         """The batch in one transaction; a line that was cut while it was idle is made anew, once."""
-        for last in (False, True):
-            fresh = self._held is None
+        while True:
+            fresh = self._writer is None
             try:
-                if self._held is None:
-                    self._held = lead(self._engine, PATIENCE_MS)
-                outcomes = _write(self._held, batch)
+                if self._writer is None:
+                    self._writer = Writer(self._engine, PATIENCE_MS)
+                with self._writer.transaction() as conn:
+                    outcomes = _write(conn, batch)
                 break
             except BaseException as error:
-                self._drop()
+                self._writer = None
                 refusal = unavailable(error) if isinstance(error, Exception) else None
                 if refusal is None:
                     raise
-                if fresh or last or self._engine.dialect.name == "sqlite":
+                if fresh or self._sqlite:
                     raise refusal from error
         for waiting, found in zip(batch, outcomes, strict=True):  # only now is it durable
             waiting.outcomes = found
-
-    def _drop(self) -> None:
-        """Nothing of what failed stays: the connection is closed, and with it its transaction."""
-        conn, self._held = self._held, None
-        if conn is not None:
-            with suppress(Exception):
-                conn.invalidate()
-            with suppress(Exception):
-                conn.close()
-
-    def _turn(self) -> Any:
-        return nullcontext() if self._lock_path is None else _file_lock(self._lock_path)
 
 
 def _write(conn: Connection, batch: Sequence[_Waiting]) -> list[list[Sequence[Any]]]:
@@ -199,24 +207,40 @@ def _write(conn: Connection, batch: Sequence[_Waiting]) -> list[list[Sequence[An
         outcomes.append([()] * len(waiting.parts))
         for place, part in enumerate(waiting.parts):
             groups.setdefault(part.group, []).append((caller, place, part))
-    with conn.begin():
-        for _, members in sorted(groups.items()):
-            found = members[0][2].append(conn, [row for _, _, part in members for row in part.rows])
-            start = 0
-            for caller, place, part in members:
-                outcomes[caller][place] = found[start : start + len(part.rows)]
-                start += len(part.rows)
+    for _, members in sorted(groups.items()):
+        found = members[0][2].append(conn, [row for _, _, part in members for row in part.rows])
+        start = 0
+        for caller, place, part in members:
+            outcomes[caller][place] = found[start : start + len(part.rows)]
+            start += len(part.rows)
     return outcomes
 
 
-@contextmanager
-def _file_lock(path: str) -> Iterator[None]:
-    try:
-        file = open(path, "ab")  # noqa: PTH123, SIM115 - held open for the lock, closed below
-    except OSError as error:
-        raise Unavailable(f"The store cannot be locked: {error.strerror}") from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        file.close()  # and the lock with it
+class _Turns:
+    """A lock file that processes take in turn."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._file, self._pid = path, -1, 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Wait for a turn, and have it; its end is the end of the block, or of the process."""
+        try:
+            if self._pid != os.getpid():  # a fork's lock would be its parent's
+                self._file, self._pid = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), os.getpid()
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise Unavailable(f"The store cannot be locked: {error.strerror}") from None
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # at the very end there may be no os any more
+            if self._pid == os.getpid():
+                os.close(self._file)
+
+
+_paths: dict[Engine, GroupCommit] = {}
+_paths_lock = threading.Lock()

@@ -31,7 +31,7 @@ def append_links(conn: Connection, storefront_id: StorefrontId, rows: Sequence[L
         links.setdefault((row.visitor_id, row.customer_id), row)
         firsts.setdefault(row.visitor_id, row)
     values = [(storefront_id, row.visitor_id, row.customer_id, row.at) for _, row in sorted(links.items())]
-    new = insert_new(conn, link, _COLUMNS, values, key=3)
+    new = {tuple(row[:3]) for row in insert_new(conn, link, _COLUMNS, values, key=3)}
     insert_new(
         conn,
         visitor_customer,

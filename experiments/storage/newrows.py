@@ -13,20 +13,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 Row = tuple[Any, ...]
 
 
-def insert_new(conn: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row], key: int) -> set[Row]:
-    """Insert what is not there yet; the first `key` columns of the rows that were not. No key stands twice in `rows`.
+def insert_new(conn: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row], key: int) -> list[Row]:
+    """Insert what is not there yet; of the rows that were not, at least the first `key` columns. No row is given twice.
 
     Rows are written in the order given, which must be the same in every process: rows locked crosswise would deadlock.
     """
     if not rows:
-        return set()
+        return []
     cursor = conn.connection.cursor()
     try:
         if conn.dialect.name == "postgresql":
             cursor.execute(_by_arrays(table, columns, key), _arrays(columns, rows))
-            return set(cursor.fetchall())
+            return list(cursor.fetchall())
         statement = _one_by_one(table, columns)
-        return {row[:key] for row in rows if cursor.execute(statement, row).rowcount}
+        return [row for row in rows if cursor.execute(statement, row).rowcount]
     finally:
         cursor.close()
 
