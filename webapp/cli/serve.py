@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 REQUESTS, WAITING = 32, 512
 """Requests that a worker works on at once, and that may wait; the streams that it holds come on top of both."""
+STOPS_WITHIN = 5
+"""Seconds that a worker has to answer what was asked; the server waits so long for connections that are only kept."""
 
 
 @click.command("serve")
@@ -117,7 +119,7 @@ def run(host: str, port: int, workers: int, database: str | None) -> None:
         log_enabled=True,
         log_level=LogLevels.error,
         websockets=False,
-        workers_kill_timeout=20,
+        workers_kill_timeout=STOPS_WITHIN,
     )
     server.respawned_wrks = Respawns()
     server.serve()
