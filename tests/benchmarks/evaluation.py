@@ -89,10 +89,10 @@ def main() -> None:
         for _ in range(ROUNDS):
             for name, evaluate in rivals.items():
                 best[name] = max(best[name], rate(evaluate, visitors))
-        print(f"{key}:")  # noqa: T201  # what a script prints is its result
+        print(f"{key}:")  # what a script prints is its result
         for name, figure in best.items():
             ratio = best["ours"] / figure
-            print(f"  {name:10} {figure:10,.0f} a second {1e6 / figure:7.2f} us, ours {ratio:5.1f} times")  # noqa: T201
+            print(f"  {name:10} {figure:10,.0f} a second {1e6 / figure:7.2f} us, ours {ratio:5.1f} times")
 
 
 if __name__ == "__main__":
