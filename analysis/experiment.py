@@ -43,7 +43,7 @@ def experiment_report(conn: Connection, storefront: Storefront, experiment: Expe
     )
     counts = queries.count(conn, scope, [variant.key for variant in definition.variants])
     columns = sorted({"converted"} | {column for metric in metrics for column in metric.columns})
-    cells = queries.cells(conn, scope, columns, counts)
+    cells, maturity = queries.cells_and_maturity(conn, scope, columns, counts)
     sample = Sample(
         units=counts.units,
         populations={metric.key: _population(metric, cells, definition) for metric in metrics},
@@ -54,6 +54,7 @@ def experiment_report(conn: Connection, storefront: Storefront, experiment: Expe
         "currency": storefront.currency,
         "data_from": None if counts.first_at is None else iso(counts.first_at),
         "last_exposure": None if counts.last_at is None else iso(counts.last_at),
+        "maturity": maturity.to_dict(),
     }
     verdict = _in_time(report.verdict, experiment, counts.first_at, as_of)
     return replace(report, verdict=verdict, extra={**report.extra, **dates})

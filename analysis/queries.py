@@ -28,9 +28,9 @@ from sqlalchemy import (
 
 from analysis.moments import Moments
 from experiments.metrics import MONEY_COLUMNS
-from experiments.moment import Micros
+from experiments.moment import DAY, Micros
 from experiments.storage.identities import Identities, has_links
-from experiments.storage.tables import conversion, crossover, exposure
+from experiments.storage.tables import conversion, crossover, exposure, storefront
 
 Cell = tuple[str, bool, bool]
 """A variant, whether the revenue of its units' orders is known, and whether their cost is."""
@@ -118,15 +118,49 @@ def _crossovers(conn: Connection, scope: Scope, identities: Identities | None) -
     return {row.variant: row.units for row in conn.execute(query)}
 
 
+@dataclass(frozen=True, slots=True)
+class Maturity:
+    """Orders that were counted, by variant, and those among them that are past the storefront's return window."""
+
+    return_days: int
+    orders: Mapping[str, int]
+    matured: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the report has it; the share is None while there are no orders."""
+        orders, matured = sum(self.orders.values()), sum(self.matured.values())
+        variants = [
+            {"variant": variant, "orders": each, "matured": self.matured[variant]}
+            for variant, each in self.orders.items()
+        ]
+        share = matured / orders if orders else None
+        return {"return_days": self.return_days, "orders": orders, "matured": matured, "share": share} | {
+            "variants": variants
+        }
+
+
 def cells(conn: Connection, scope: Scope, columns: Sequence[str], counts: Counts) -> dict[Cell, Moments]:
     """The Moments of `columns` for each cell; the units that did nothing are in the cell where all is known."""
+    return cells_and_maturity(conn, scope, columns, counts)[0]
+
+
+def cells_and_maturity(
+    conn: Connection, scope: Scope, columns: Sequence[str], counts: Counts
+) -> tuple[dict[Cell, Moments], Maturity]:
+    """The cells, and how many of their orders can no longer come back; from one pass over the events."""
+    return_days = conn.scalar(select(storefront.c.return_days).where(storefront.c.id == scope.storefront_id)) or 0
+    orders, matured = dict.fromkeys(counts.units, 0), dict.fromkeys(counts.units, 0)
     names = tuple(sorted(columns))
     scales = {name: scope.money_places for name in names if name in MONEY_COLUMNS}
     found: dict[Cell, Moments] = {}
     active: dict[str, int] = {}
     watched: dict[str, int] = {}
-    for row in conn.execute(_sums(_units(scope, _identities(conn, scope)), names)):
+    settled = scope.until - return_days * DAY
+    for row in conn.execute(_sums(_units(scope, _identities(conn, scope), settled), names)):
         values = dict(row._mapping)
+        if row.variant in orders:
+            orders[row.variant] += _whole(row.ordered)
+            matured[row.variant] += _whole(row.matured)
         sums = {name: _whole(values[f"s_{name}"]) for name in names}
         products = {(a, b): _whole(values[f"p_{a}__{b}"]) for a, b in pairs(names)}
         cell = (row.variant, not row.no_revenue, not row.no_cost)
@@ -139,7 +173,7 @@ def cells(conn: Connection, scope: Scope, columns: Sequence[str], counts: Counts
         known = (variant, True, True)
         rest = _idle(names, idle, viewing, scales)
         found[known] = found[known] + rest if known in found else rest
-    return found
+    return found, Maturity(return_days, orders, matured)
 
 
 def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -154,7 +188,7 @@ def _idle(names: Sequence[str], units: int, viewing: int, scales: Mapping[str, i
     return Moments.from_aggregates(units, sums, products, scales)
 
 
-def _units(scope: Scope, identities: Identities | None) -> CTE:
+def _units(scope: Scope, identities: Identities | None, settled: int) -> CTE:
     """One row for each unit that did something in its window: the raw columns that metrics are made of."""
     e, c, v = exposure.alias("e"), conversion.alias("c"), exposure.alias("v")
     source: FromClause = c
@@ -171,6 +205,7 @@ def _units(scope: Scope, identities: Identities | None) -> CTE:
             e.c.variant.label("variant"),
             e.c.unit_id.label("unit_id"),
             _total(is_order, literal(1)).label("orders"),
+            _total(and_(is_order, c.c.at < settled), literal(1)).label("matured"),
             _total(is_order, c.c.revenue).label("revenue"),
             _total(is_order, c.c.item_count).label("item_count"),
             _total(is_order, c.c.cost).label("cost"),
@@ -200,6 +235,7 @@ def _sums(units: CTE, names: Sequence[str]) -> Any:
     """The second floor: by cell the number of units, the sum of each column and of each product of two."""
     column = _columns(units)
     numbers = [func.count().label("units"), func.sum(units.c.viewed_offer).label("viewing")]
+    numbers += [func.sum(units.c.orders).label("ordered"), func.sum(units.c.matured).label("matured")]
     numbers += [func.sum(column[name]).label(f"s_{name}") for name in names]
     numbers += [func.sum(column[a] * column[b]).label(f"p_{a}__{b}") for a, b in pairs(names)]
     cell = (units.c.variant, units.c.no_revenue, units.c.no_cost)

@@ -13,7 +13,7 @@ from experiments.importing.columns import LINE_FIELDS, TYPES
 from experiments.importing.rowfile import Cells, Row
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WHOLE = ("quantity", "stock")
+_WHOLE = ("quantity", "stock", "version")
 _NESTED = ("items", "properties", "attributes")
 _TEXT = frozenset({"type", "variant", "experiment"})
 _OTHER_NAMES = {"item_id": "product_id", "sku": "product_id", "item_cost": "cost"}

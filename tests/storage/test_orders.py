@@ -9,12 +9,13 @@ from sqlalchemy import Engine, select
 from analysis.experiment import experiment_report
 from experiments.events import parse_conversion
 from experiments.importing.rowfile import Row
-from experiments.moment import DAY, Micros
+from experiments.moment import DAY, Micros, iso
 from experiments.service.importing import import_rates
 from experiments.service.recording import Receipt
 from experiments.storage.conversionlog import append_conversions
-from experiments.storage.database import reading
+from experiments.storage.database import reading, writing
 from experiments.storage.registry import get_experiment
+from experiments.storage.storefronts import change_storefront
 from experiments.storage.tables import conversion, order_line
 from tests.shop import NOW, Shop, a_a, open_shop, order, refund
 
@@ -155,3 +156,16 @@ def test_the_index_finds_what_came_before_its_order(shop: Shop) -> None:
         conn.rollback()
     assert plans
     assert not [plan for plan in plans if "SCAN" in plan or "(storefront_id=?)'" in plan], plans
+
+
+def test_the_report_says_how_many_orders_are_past_the_return_window(shop: Shop) -> None:
+    for number, days in enumerate((2, 5, 9)):
+        shop.convert(order(f"o{number}", "v1", 1, occurred_at=iso(Micros(NOW - days * DAY))))
+    with writing(shop.engine) as conn:
+        change_storefront(conn, shop.storefront.id, return_days=4)
+    with reading(shop.engine) as conn:
+        found = experiment_report(conn, shop.storefront, get_experiment(conn, shop.storefront.id, "same"), NOW)
+    maturity = found.to_dict()["maturity"]
+    assert (maturity["orders"], maturity["matured"], maturity["return_days"]) == (3, 2, 4)
+    assert maturity["share"] == pytest.approx(2 / 3)
+    assert maturity["variants"][0] == {"variant": "control", "orders": 3, "matured": 2}

@@ -10,7 +10,7 @@ from experiments.errors import Invalid
 from experiments.service.settings import change_settings, create_storefront, storefront_json
 from experiments.share import parse_share
 from experiments.storage.database import writing
-from experiments.storage.storefronts import get_storefront
+from experiments.storage.storefronts import change_storefront, get_storefront
 from webapp.cli import options
 from webapp.clock import now
 
@@ -52,8 +52,11 @@ def add(key: str, currency: str, timezone: str, origins: tuple[str, ...], name: 
 )
 @click.option("--gpc/--no-gpc", "honours_gpc", default=None, help="Whether Sec-GPC: 1 counts as no consent.")
 @click.option("--holdout", metavar="SHARE", help="Visitors who see nothing of the programme, as 5%; at most half.")
+@click.option("--return-days", type=click.IntRange(0, 3650), help="Days after which an order counts as kept.")
 @options.database
-def change(key: str, origins: tuple[str, ...], holdout: str | None, database: str | None, **given: Any) -> None:
+def change(
+    key: str, origins: tuple[str, ...], holdout: str | None, return_days: int | None, database: str | None, **given: Any
+) -> None:
     """Change settings of a storefront; what is not given stays. Prints all of them."""
     changes = {name: value for name, value in given.items() if value is not None}
     if origins:
@@ -61,6 +64,8 @@ def change(key: str, origins: tuple[str, ...], holdout: str | None, database: st
     if holdout is not None:
         changes["holdout"] = _hundredths(holdout)
     with options.opened(database) as engine, writing(engine) as conn:
+        if return_days is not None:
+            change_storefront(conn, get_storefront(conn, key).id, return_days=return_days)
         changed = change_settings(conn, get_storefront(conn, key), changes, "command line", now())
     for setting, value in storefront_json(changed).items():
         click.echo(f"{setting} {' '.join(value) if isinstance(value, list) else value}")
