@@ -4,7 +4,7 @@ from flask import Flask, Response, request
 
 from experiments.errors import Unavailable
 from experiments.storage.database import check_schema
-from webapp.api import health, management, routes, traffic
+from webapp.api import checkout, health, management, routes, traffic
 from webapp.config import Settings, load
 from webapp.errors import PROBLEM_JSON, encode, problem_of
 from webapp.lab import Lab, kept_rows
@@ -29,6 +29,7 @@ def create(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # declared on the default provider, which is the one in use
     app.extensions["offerlab"] = lab
     app.register_blueprint(routes.blueprint)
+    app.register_blueprint(checkout.blueprint)
     app.register_blueprint(management.blueprint)
     app.register_blueprint(traffic.managed)
     app.register_blueprint(traffic.blueprint)

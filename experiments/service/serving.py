@@ -57,6 +57,10 @@ def _is_below(line: CartLine, catalogue: Catalogue) -> bool:
     return to_minor(line.price, catalogue.currency, "context.cart.price") < product.price
 
 
+PriceToken = Annotated[str, msgspec.Meta(max_length=4000)]
+"""What came with an offer: the proof of the price that was shown."""
+
+
 class AssignmentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/assignments`."""
 
@@ -68,6 +72,7 @@ class AssignmentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     record: bool = True
     preview: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
     explain: bool = False
+    price_tokens: Annotated[list[PriceToken], msgspec.Meta(max_length=20)] = []
 
 
 class Preview(msgspec.Struct, frozen=True):

@@ -26,6 +26,7 @@ from experiments.storage.eventlog import held_variant
 from webapp.auth import Access, Headers, access
 from webapp.errors import PROBLEM_JSON, TooLarge, UnsupportedMedia, encode, problem_of
 from webapp.lab import Lab, new_id
+from webapp.promises import promised, with_token
 from webapp.visit import decided
 
 LARGEST_BATCH = 10_000
@@ -89,10 +90,12 @@ def assignments(lab: Lab, caller: Access, call: Call) -> object:
         raise Forbidden("What decided is told to secret and admin keys only (sk_…, ak_…)")
     trace: Trace | None = [] if request.explain else None
     made = decided(lab, caller, call.headers, request, call.now, held(lab, needed=request.record), trace)
+    made = promised(lab, caller, request, made, call.now)
     if request.record and (met := exposure(request, made, call.now)) is not None:
         check_store(lab)
         record_exposure(lab.writer, caller.view, met, call.now)
     told = answer(request, made)
+    told["offer"] = told["offer"] | with_token(lab, caller, request.visitor_id, made, call.now)
     return told if trace is None else told | {"steps": explanation(caller.view, request, made, trace, call.now)}
 
 

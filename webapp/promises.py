@@ -1,0 +1,44 @@
+"""Tokens of promised prices: what a visitor was shown is signed, so that it can be proved later."""
+
+import msgspec
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from experiments.assignment import Assignment
+from experiments.moment import Micros
+from experiments.promise import Promise, kept, promise
+from experiments.service.serving import AssignmentRequest
+from webapp.auth import Access
+from webapp.lab import Lab
+
+
+def promised(lab: Lab, caller: Access, request: AssignmentRequest, made: Assignment, at: Micros) -> Assignment:
+    """The assignment with its offer at the price that this visitor has been promised, where a token proves it."""
+    if made.offer is None or not request.price_tokens:
+        return made
+    tokens = (opened(lab, caller, request.visitor_id, token) for token in request.price_tokens)
+    found = kept(made.offer, [token for token in tokens if token is not None], caller.view.catalogue, at)
+    return made if found is made.offer else msgspec.structs.replace(made, offer=found)
+
+
+def with_token(lab: Lab, caller: Access, visitor_id: str, made: Assignment, at: Micros) -> dict[str, str]:
+    """The token of what is shown; empty where that is no offer."""
+    shown = promise(made.offer, at) if made.offer is not None else None
+    return {} if shown is None else {"price_token": sealed(lab, caller, visitor_id, shown)}
+
+
+def sealed(lab: Lab, caller: Access, visitor_id: str, made: Promise) -> str:
+    """A promise as a token that only we can make, good for this visitor at this storefront."""
+    return _serializer(lab, caller, visitor_id).dumps(msgspec.to_builtins(made))
+
+
+def opened(lab: Lab, caller: Access, visitor_id: str, token: str) -> Promise | None:
+    """What a token promises this visitor; None where it is not ours, or another's."""
+    try:
+        return msgspec.convert(_serializer(lab, caller, visitor_id).loads(token), Promise)
+    except (BadSignature, ValueError, TypeError):
+        return None
+
+
+def _serializer(lab: Lab, caller: Access, visitor_id: str) -> URLSafeSerializer:
+    salt = f"price\x1f{caller.view.storefront.key}\x1f{visitor_id}"
+    return URLSafeSerializer(lab.settings.secret_key, salt=salt)
