@@ -64,9 +64,13 @@ others = st.fixed_dictionaries(
               "url": odd, "occurred_at": times, "experiment": odd},
 )  # fmt: skip
 exposures = st.fixed_dictionaries(
-    {"experiment": st.sampled_from(["offers", "offers", "nothing"]) | odd,
-     "variant": st.sampled_from(["control", "upsell"]) | odd, "visitor_id": ids}, optional={"kind": st.sampled_from(["assigned", "viewed"]) | odd, "occurred_at": times},
-)  # fmt: skip
+    {
+        "experiment": st.sampled_from(["offers", "offers", "nothing"]) | odd,
+        "variant": st.sampled_from(["control", "upsell"]) | odd,
+        "visitor_id": ids,
+    },
+    optional={"kind": st.sampled_from(["assigned", "viewed"]) | odd, "occurred_at": times},
+)
 conversions = st.one_of(orders, orders, refunds, others, odd)
 
 

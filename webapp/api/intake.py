@@ -12,8 +12,10 @@ from experiments.assignment import Inside, Rule, Trace
 from experiments.errors import Forbidden, Invalid, Malformed, Unavailable
 from experiments.identifiers import ExperimentId, UnitId
 from experiments.moment import Micros
+from experiments.service.capping import counted
 from experiments.service.recording import (
     Receipt,
+    quarantine,
     record_conversions,
     record_exposure,
     record_exposures,
@@ -23,6 +25,7 @@ from experiments.service.serving import AssignmentRequest, answer, explanation, 
 from experiments.shape import decode
 from experiments.storage.database import reading
 from experiments.storage.eventlog import held_variant
+from experiments.storage.quarantine import Refused
 from webapp.auth import Access, Headers, access
 from webapp.errors import PROBLEM_JSON, TooLarge, UnsupportedMedia, encode, problem_of
 from webapp.lab import Lab, new_id
@@ -91,6 +94,9 @@ def assignments(lab: Lab, caller: Access, call: Call) -> object:
     trace: Trace | None = [] if request.explain else None
     made = decided(lab, caller, call.headers, request, call.now, held(lab, needed=request.record), trace)
     made = promised(lab, caller, request, made, call.now)
+    if request.record and caller.view.caps:
+        check_store(lab)
+        made = counted(lab.engine, caller.view, request.visitor_id, made, call.now)
     if request.record and (met := exposure(request, made, call.now)) is not None:
         check_store(lab)
         record_exposure(lab.writer, caller.view, met, call.now)
@@ -127,14 +133,14 @@ def held(lab: Lab, *, needed: bool = False) -> Inside:
 def exposures(lab: Lab, caller: Access, call: Call) -> object:
     """Record one exposure or an array of them."""
     check_store(lab)
-    raws, alone = _raws(call.body)
+    raws, alone = _kept_raws(lab, caller, call, "exposures")
     return _receipt(record_exposures(lab.writer, caller.view, raws, call.now), alone=alone)
 
 
 def conversions(lab: Lab, caller: Access, call: Call) -> object:
     """Record one conversion or an array of them."""
     check_store(lab)
-    raws, alone = _raws(call.body)
+    raws, alone = _kept_raws(lab, caller, call, "conversions")
     return _receipt(record_conversions(lab.writer, caller.view, raws, call.now, new_id), alone=alone)
 
 
@@ -149,8 +155,18 @@ def identities(lab: Lab, caller: Access, call: Call) -> object:
     """Tie a visitor to a customer, as at login."""
     given = decode(call.body, IdentityInput)
     check_store(lab)
-    receipt = record_link(lab.engine, caller.view, given.visitor_id, given.customer_id, call.now)
+    receipt = record_link(lab.writer, caller.view, given.visitor_id, given.customer_id, call.now)
     return _receipt(receipt, alone=True)
+
+
+def _kept_raws(lab: Lab, caller: Access, call: Call, source: str) -> tuple[list[bytes], bool]:
+    """Each event's own JSON; a body that cannot be read at all is quarantined whole."""
+    try:
+        return _raws(call.body)
+    except Malformed as refusal:
+        refused = Refused(source, call.body, refusal.code, refusal.message)
+        quarantine(lab.writer, caller.view, [refused], call.now)
+        raise
 
 
 def _raws(body: bytes) -> tuple[list[bytes], bool]:
