@@ -8,6 +8,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from experiments.assignment import Assignment, Inside, Trace
 from experiments.errors import NotFound
 from experiments.moment import Micros
+from experiments.service.capping import viewed
 from experiments.service.serving import AssignmentRequest, Preview, decide
 from experiments.signals import SILENT, Signals
 from webapp.auth import Access, Headers
@@ -29,7 +30,8 @@ def decided(
     """Which variant this visit gets, and what it shows; nothing is written."""
     token = request.preview or request.attributes.get(PREVIEW)
     preview = opened(lab, caller.view.storefront.key, token, at) if token and isinstance(token, str) else None
-    return decide(caller.view, request, at, inside, signals_of(caller, headers), preview, trace)
+    seen = viewed(lab.engine, caller.view, request.visitor_id, at) if caller.view.caps else None
+    return decide(caller.view, request, at, inside, signals_of(caller, headers), preview, trace, seen)
 
 
 def signals_of(caller: Access, headers: Headers) -> Signals:

@@ -18,6 +18,7 @@ from experiments.moment import Micros
 from experiments.money import to_minor
 from experiments.offers import NoOffer
 from experiments.resolution import Context, Refusal, ServedOffer
+from experiments.service.capping import Viewed, capped, is_capped
 from experiments.service.snapshot import Resolved, StorefrontView
 from experiments.signals import SILENT, Signals
 
@@ -90,6 +91,7 @@ def decide(
     signals: Signals = SILENT,
     preview: Preview | None = None,
     trace: Trace | None = None,
+    viewed: Viewed | None = None,
 ) -> Assignment:
     """Which variant, and what it shows; nothing is written. What became of each rule goes into the trace.
 
@@ -101,7 +103,11 @@ def decide(
     context = request.context.context(view.catalogue)
 
     def eligible(rule: Rule) -> Resolved:
-        return resolve_variants(view, rule, context, now)
+        found = resolve_variants(view, rule, context, now)
+        caps = view.caps.get(rule.experiment_id)
+        if caps and viewed is not None and not found[1] and is_capped(caps, viewed):
+            return found[0], capped(rule.definition)
+        return found
 
     if preview is not None and (shown := _previewed(view, placement, preview, eligible)) is not None:
         return shown

@@ -15,6 +15,7 @@ from experiments.identifiers import StorefrontId
 from experiments.layers import Layer
 from experiments.lifecycle import SERVING
 from experiments.moment import SECOND, Micros
+from experiments.offers import FrequencyCap, NoOffer
 from experiments.resolution import Context, Refusal, Resolver, ServedOffer
 from experiments.service.rows import Rows, StorefrontRows, read_rows
 from experiments.shortlist import Shortlist, shortlist
@@ -54,6 +55,8 @@ class StorefrontView:
     """Placements whose kill switch is on."""
     history_at: int = 0
     """When what past orders suggest was worked out, in microseconds."""
+    caps: Mapping[int, tuple[FrequencyCap, ...]] = field(default_factory=dict)
+    """By experiment, the frequency caps of its offers; all variants stand under each of them."""
     shortlists: Mapping[str, Shortlist] = field(default_factory=dict)
     """For placements with many rules in layers, how to find those that could take a unit."""
 
@@ -115,6 +118,7 @@ def _view(rows: StorefrontRows, before: StorefrontView | None) -> StorefrontView
         holdout=Holdout(policy.holdout, policy.holdout_seed) if policy.holdout else None,
         paused=frozenset(p.key for p in rows.placements if p.paused),
         history_at=rows.history_at,
+        caps={rule.experiment_id: caps for rules in by_placement.values() for rule in rules if (caps := _caps(rule))},
         shortlists={key: found for key, rules in by_placement.items() if (found := shortlist(rules)) is not None},
     )
 
@@ -135,6 +139,12 @@ def _rules(
             rule = _compiled(record, layers, groups)
         by_placement.setdefault(record.definition.placement, []).append(rule)
     return {key: tuple(rules) for key, rules in by_placement.items()}
+
+
+def _caps(rule: Rule) -> tuple[FrequencyCap, ...]:
+    variants = rule.definition.variants if rule.winner is None else (rule.winner,)
+    shown = (variant.offer for variant in variants if not isinstance(variant.offer, NoOffer))
+    return tuple(dict.fromkeys(offer.frequency_cap for offer in shown if offer.frequency_cap is not None))
 
 
 def _compiled(record: Experiment, layers: Mapping[str, Layer], groups: SavedGroups) -> Rule:

@@ -384,3 +384,12 @@ product_version = Table(
     Column("compare_at", BigInteger),
     Column("cost", BigInteger),
 )
+
+offer_view = Table(
+    "offer_view",  # how often a visitor met an offer, or would have: counted while any experiment has a frequency cap
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("visitor_id", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("views", Integer, nullable=False),
+)
