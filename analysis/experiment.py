@@ -19,6 +19,7 @@ from experiments.metrics import BUILT_IN, Metric
 from experiments.moment import DAY, Micros, iso
 from experiments.money import exponent
 from experiments.share import parse_share
+from experiments.storage.ineligibles import count_ineligible
 from experiments.storage.registry import Experiment
 from experiments.storage.storefronts import Storefront
 
@@ -47,7 +48,7 @@ def experiment_report(conn: Connection, storefront: Storefront, experiment: Expe
     sample = Sample(
         units=counts.units,
         populations={metric.key: _population(metric, cells, definition) for metric in metrics},
-        checks=tuple(_checks(metrics, counts, cells)),
+        checks=(*_checks(metrics, counts, cells), *_eligibility(conn, experiment, counts, as_of)),
     )
     report = analyze_sample(sample, analysis_plan(experiment, metrics, as_of))
     dates = {
@@ -126,6 +127,22 @@ def _population(metric: Metric, cells: dict[queries.Cell, Moments], definition: 
     if unknown:
         refused = f"the cost of an order is not known for {unknown:,} of {buyers:,} buyers; a missing cost is not zero"
     return Population({v: found.get(v, nothing) for v in order}, refused=refused)
+
+
+def _eligibility(conn: Connection, experiment: Experiment, counts: queries.Counts, as_of: Micros) -> list[Check]:
+    """Whether variants differ in who was let in, where anybody was not."""
+    refused = count_ineligible(conn, experiment.id, as_of)
+    if not refused:
+        return []
+    asked = dict(counts.units)
+    reasons: dict[str, int] = {}
+    for (variant, reason), units in refused.items():
+        if variant in asked:
+            asked[variant] += units
+            reasons[reason] = reasons.get(reason, 0) + units
+    found = balance.eligibility(counts.units, asked)
+    why = ", ".join(f"{reason} {units:,}" for reason, units in sorted(reasons.items(), key=lambda r: -r[1]))
+    return [replace(found, detail=f"{found.detail}; units refused: {why}")]
 
 
 def _checks(metrics: tuple[Metric, ...], counts: queries.Counts, cells: dict[queries.Cell, Moments]) -> list[Check]:

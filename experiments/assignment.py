@@ -121,6 +121,8 @@ class Assignment(msgspec.Struct, frozen=True):
     variant: Variant | None = None
     offer: ServedOffer | None = None
     refusals: Mapping[str, Refusal] = {}
+    drawn: Variant | None = None
+    """Of a unit that was not eligible, the variant that it would have got: its eligibility must not depend on it."""
 
     @property
     def in_experiment(self) -> bool:
@@ -208,7 +210,7 @@ def _try(
             return Assignment("not_running", rule)
     offers, refusals = eligible(rule)
     if refusals:
-        return Assignment("not_eligible", rule, refusals=refusals)
+        return Assignment("not_eligible", rule, refusals=refusals, drawn=rule.definition.variants[index])
     return Assignment("assigned", rule, rule.definition.variants[index], offers[index])
 
 

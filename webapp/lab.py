@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 from sqlalchemy import Engine
 
+from experiments.service.eligibility import Refusals
 from experiments.service.refreshing import LiveSnapshots
 from experiments.service.rows import KeptRows
 from experiments.storage.database import connect
@@ -24,10 +25,12 @@ class Lab:
         self.engine: Engine = connect(settings.database_url)
         self.snapshots = LiveSnapshots(self.engine, now, kept_rows(settings, self.engine))
         self.writer = EventWriter(self.engine)
+        self.refusals = Refusals(self.engine)
 
     def close(self) -> None:
         """Give the database its connections back."""
         self.snapshots.close()
+        self.refusals.flush()
         self.engine.dispose()
 
 

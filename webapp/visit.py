@@ -26,12 +26,13 @@ def decided(
     at: Micros,
     inside: Inside,
     trace: Trace | None = None,
+    tried: Trace | None = None,
 ) -> Assignment:
     """Which variant this visit gets, and what it shows; nothing is written."""
     token = request.preview or request.attributes.get(PREVIEW)
     preview = opened(lab, caller.view.storefront.key, token, at) if token and isinstance(token, str) else None
     seen = viewed(lab.engine, caller.view, request.visitor_id, at) if caller.view.caps else None
-    return decide(caller.view, request, at, inside, signals_of(caller, headers), preview, trace, seen)
+    return decide(caller.view, request, at, inside, signals_of(caller, headers), preview, trace, seen, tried)
 
 
 def signals_of(caller: Access, headers: Headers) -> Signals:

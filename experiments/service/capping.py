@@ -58,7 +58,8 @@ def counted(engine: Engine, view: StorefrontView, visitor_id: str, made: Assignm
     here = view.storefront.id
     part = Part((_GROUP, here), lambda conn, rows: append_views(conn, here, rows), [row])
     ((allowed,),) = GroupCommit.to(engine).write([part])
-    return made if allowed else Assignment("not_eligible", rule, refusals=capped(rule.definition))
+    drawn = made.variant if made.in_experiment else None
+    return made if allowed else Assignment("not_eligible", rule, refusals=capped(rule.definition), drawn=drawn)
 
 
 def _shows(rule: Rule) -> bool:

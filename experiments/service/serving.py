@@ -92,8 +92,11 @@ def decide(
     preview: Preview | None = None,
     trace: Trace | None = None,
     viewed: Viewed | None = None,
+    tried: Trace | None = None,
 ) -> Assignment:
     """Which variant, and what it shows; nothing is written. What became of each rule goes into the trace.
+
+    Without a trace only rules that could take the unit are tried; what became of those goes into `tried`.
 
     In order: the kill switch, a preview, bots and consent, then the rules with their own gates.
     """
@@ -123,10 +126,12 @@ def decide(
     unit = Unit(request.visitor_id, request.customer_id)
     held_out = is_held_out(view, unit)
     if trace is None and view.shortlists and (known := view.shortlists.get(placement)) is not None:
-        made = assign(known.of(unit), unit, attributes, now, eligible, inside, held_out=held_out)
+        made = assign(known.of(unit), unit, attributes, now, eligible, inside, held_out=held_out, trace=tried)
         if made.variant is not None:
             return made
         rules = rules[:1]  # nobody takes the unit, and the first one says why
+    if trace is None:
+        trace = tried
     return assign(rules, unit, attributes, now, eligible, inside, held_out=held_out, trace=trace)
 
 

@@ -393,3 +393,14 @@ offer_view = Table(
     Column("day", Integer, primary_key=True),
     Column("views", Integer, nullable=False),
 )
+
+ineligible = Table(
+    "ineligible",  # units that asked where a variant could not be shown: their first refusal, whatever came later
+    metadata,
+    Column("experiment_id", Integer, ForeignKey("experiment.id"), primary_key=True),
+    Column("unit_id", Text, primary_key=True),
+    Column("variant", Text, nullable=False),  # the one that the unit would have got
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from experiments.assignment import Inside, Rule, Trace
+from experiments.assignment import Inside, Rule, Trace, Unit
 from experiments.errors import Forbidden, Invalid, Malformed, Unavailable
 from experiments.identifiers import ExperimentId, UnitId
 from experiments.moment import Micros
@@ -92,14 +92,18 @@ def assignments(lab: Lab, caller: Access, call: Call) -> object:
     if request.explain and caller.kind == "public":
         raise Forbidden("What decided is told to secret and admin keys only (sk_…, ak_…)")
     trace: Trace | None = [] if request.explain else None
-    made = decided(lab, caller, call.headers, request, call.now, held(lab, needed=request.record), trace)
+    tried: Trace = []
+    made = decided(lab, caller, call.headers, request, call.now, held(lab, needed=request.record), trace, tried)
     made = promised(lab, caller, request, made, call.now)
     if request.record and caller.view.caps:
         check_store(lab)
         made = counted(lab.engine, caller.view, request.visitor_id, made, call.now)
+        tried.append(made)
     if request.record and (met := exposure(request, made, call.now)) is not None:
         check_store(lab)
         record_exposure(lab.writer, caller.view, met, call.now)
+    if request.record:
+        lab.refusals.note(Unit(request.visitor_id, request.customer_id), trace or tried, call.now)
     told = answer(request, made)
     told["offer"] = told["offer"] | with_token(lab, caller, request.visitor_id, made, call.now)
     return told if trace is None else told | {"steps": explanation(caller.view, request, made, trace, call.now)}
