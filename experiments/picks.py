@@ -3,7 +3,7 @@
 Whether one of them can be offered here and now is `resolution`'s question.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from experiments.catalogue import Catalogue, Product
 from experiments.offers import Bundle, CrossSell, Upsell
@@ -21,7 +21,7 @@ def targets(offer: Upsell, base: Product, catalogue: Catalogue) -> Iterator[str]
 
 def complements(
     offer: CrossSell, bases: Sequence[str], catalogue: Catalogue, history: Recommendations
-) -> Iterator[list[str]]:
+) -> Iterator[Iterable[str]]:
     """What a cross-sell could add: one list after the other, each for when nothing in those before it can be offered.
 
     What nobody listed by hand comes from other categories than the bases: more of the same is no complement.
@@ -36,9 +36,10 @@ def complements(
         return
     near = {product.category for base in bases if (product := catalogue.get(base)) is not None and product.category}
 
-    def elsewhere(product_ids: Sequence[str]) -> list[str]:
-        found = dict.fromkeys(product_ids)
-        return [p for p in found if (product := catalogue.get(p)) is None or product.category not in near]
+    def elsewhere(product_ids: Sequence[str]) -> Iterator[str]:
+        for found in dict.fromkeys(product_ids):
+            if (product := catalogue.get(found)) is None or product.category not in near:
+                yield found
 
     if offer.pick == "bought_together":
         yield elsewhere([found for base in bases for found in history.bought_together(base)])

@@ -31,6 +31,6 @@ def keeps_margin(offer: Upsell | CrossSell | Bundle, products: Sequence[Product]
     return len(costs) == len(products) and price - sum(costs) >= parse_share(offer.minimum_margin, "") * price
 
 
-def shares_discount(offer: CrossSell) -> bool:
-    """Whether each product bears the offer's discount by itself, so that its margin can be looked at alone."""
-    return offer.discount is None or offer.discount.percent is not None
+def bears_floor_alone(offer: CrossSell) -> bool:
+    """Whether each product must keep the margin floor by itself: one that cannot is left out, and the others stay."""
+    return offer.minimum_margin is not None and (offer.discount is None or offer.discount.percent is not None)

@@ -16,7 +16,7 @@ from experiments.moment import Micros, micros
 from experiments.money import to_decimal
 from experiments.offers import Bundle, CrossSell, NoOffer, Offer, Upsell
 from experiments.picks import complements, members, targets
-from experiments.pricing import discounted, keeps_margin, shares_discount
+from experiments.pricing import bears_floor_alone, discounted, keeps_margin
 from experiments.recommend import Recommendations
 
 RefusalCode = Literal[
@@ -162,11 +162,12 @@ class Resolver:
         """The first `limit` of them that can be offered, and why the last of the others cannot."""
         chosen: list[Product] = []
         refusal: Refusal | None = None
+        alone = bears_floor_alone(offer)
         for product_id in product_ids:
             found = self._available(product_id, context)
-            if not isinstance(found, Refusal) and shares_discount(offer):
-                alone = self._priced(offer, (found,), None)
-                found = replace(alone, product_id=product_id) if isinstance(alone, Refusal) else found
+            if alone and not isinstance(found, Refusal):
+                priced = self._priced(offer, (found,), None)
+                found = replace(priced, product_id=product_id) if isinstance(priced, Refusal) else found
             if isinstance(found, Refusal):
                 refusal = found
                 continue
