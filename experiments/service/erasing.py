@@ -10,11 +10,12 @@ from sqlalchemy import Connection, and_, delete, func, select
 from experiments.errors import Conflict, Invalid
 from experiments.identifiers import StorefrontId
 from experiments.lifecycle import MEASURING
-from experiments.moment import DAY, Micros, iso
+from experiments.moment import DAY, Micros, day_number, iso
+from experiments.storage.offerviews import forget_views
 from experiments.storage.people import Person, customer_whole, delete_person, person_rows, visitor_alone
 from experiments.storage.registry import AuditEntry, experiments, write_audit
 from experiments.storage.storefronts import Storefront
-from experiments.storage.tables import conversion, crossover, exposure, order_line
+from experiments.storage.tables import conversion, crossover, exposure, ineligible, order_line
 
 
 def person_of(conn: Connection, storefront_id: StorefrontId, visitor_id: str | None, customer_id: str | None) -> Person:
@@ -55,9 +56,10 @@ def erase_before(conn: Connection, storefront: Storefront, before: Micros, actor
     lines = and_(order_line.c.storefront_id == storefront.id, order_line.c.order_id.in_(keys))
     gone = {"order_line": conn.execute(delete(order_line).where(lines)).rowcount}
     gone["conversion"] = conn.execute(delete(conversion).where(old)).rowcount
-    for table in (exposure, crossover):
+    for table in (exposure, crossover, ineligible):
         which = and_(table.c.experiment_id.in_(finished), table.c.at < before)
         gone[table.name] = conn.execute(delete(table).where(which)).rowcount
+    gone["offer_view"] = forget_views(conn, storefront.id, day_number(before, storefront.zone))
     _audit(conn, storefront, actor, f"before {iso(Micros(before - before % DAY))}", gone, now)
     return gone
 

@@ -10,9 +10,6 @@ from experiments.identifiers import StorefrontId
 from experiments.offers import FrequencyCap
 from experiments.storage.tables import offer_view
 
-LONGEST = 365
-"""Days that any cap looks back."""
-
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -55,6 +52,6 @@ def _append(conn: Connection, storefront_id: StorefrontId, row: View) -> bool:
 
 
 def forget_views(conn: Connection, storefront_id: StorefrontId, day: int) -> int:
-    """Delete what is older than any cap looks back; how many rows that were."""
-    old = (offer_view.c.storefront_id == storefront_id, offer_view.c.day <= day - LONGEST)
+    """Delete the views of earlier days; how many rows that were."""
+    old = (offer_view.c.storefront_id == storefront_id, offer_view.c.day < day)
     return conn.execute(delete(offer_view).where(*old)).rowcount

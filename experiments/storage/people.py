@@ -9,7 +9,17 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, not_, or_
 
 from experiments.identifiers import StorefrontId
 from experiments.storage.quarantine import drop, held
-from experiments.storage.tables import conversion, crossover, experiment, exposure, link, order_line, visitor_customer
+from experiments.storage.tables import (
+    conversion,
+    crossover,
+    experiment,
+    exposure,
+    ineligible,
+    link,
+    offer_view,
+    order_line,
+    visitor_customer,
+)
 
 _CHUNK = 500
 
@@ -85,6 +95,9 @@ def _places(
         kinds = exposure.c.kind.in_(["assigned", "viewed"])  # with both, the primary key finds the rows
         yield exposure, exposure.c.experiment_id.in_(mine) & kinds & exposure.c.unit_id.in_(units)
         yield crossover, crossover.c.experiment_id.in_(mine) & crossover.c.unit_id.in_(units)
+        yield ineligible, ineligible.c.experiment_id.in_(mine) & ineligible.c.unit_id.in_(units)
+    for some in _chunks(visitors):
+        yield offer_view, (offer_view.c.storefront_id == storefront_id) & offer_view.c.visitor_id.in_(some)
     for table in (link, visitor_customer):
         named = or_(table.c.visitor_id.in_(visitors), table.c.customer_id.in_(customers))
         yield table, (table.c.storefront_id == storefront_id) & named
