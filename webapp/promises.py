@@ -23,10 +23,10 @@ def promised(lab: Lab, caller: Access, request: AssignmentRequest, made: Assignm
     return made if found is made.offer else msgspec.structs.replace(made, offer=found)
 
 
-def with_token(lab: Lab, caller: Access, visitor_id: str, made: Assignment, at: Micros) -> dict[str, str]:
-    """The token of what is shown; empty where that is no offer."""
+def price_token(lab: Lab, caller: Access, visitor_id: str, made: Assignment, at: Micros) -> str | None:
+    """The token of what is shown; None where that is no offer."""
     shown = promise(made.offer, at) if made.offer is not None else None
-    return {} if shown is None else {"price_token": sealed(lab, caller, visitor_id, shown)}
+    return None if shown is None else sealed(lab, caller, visitor_id, shown)
 
 
 def sealed(lab: Lab, caller: Access, visitor_id: str, made: Promise) -> str:

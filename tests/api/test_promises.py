@@ -13,8 +13,15 @@ def only_a_bundle(tenant: Tenant) -> dict:
     """Everybody meets the bundle."""
     variants = [{"key": key, "weight": 5000, "offer": BUNDLE} for key in ("control", "other")]
     start(tenant, experiment(variants=variants))
-    offer: dict = tenant.public.post("/v1/assignments", ask("v1")).json()["offer"]
-    return offer
+    return shown(tenant, "v1")
+
+
+def shown(tenant: Tenant, visitor: str, **changes) -> dict:
+    """The offer that a visitor meets, with the token that came with it."""
+    answer = tenant.public.post("/v1/assignments", ask(visitor, **changes))
+    assert answer.status_code == 200, answer.text
+    found: dict = answer.json()
+    return found["offer"] | {"price_token": found["price_token"]}
 
 
 def check(tenant: Tenant, offer: dict, visitor: str = "v1", **given) -> dict:
@@ -59,13 +66,11 @@ def test_a_shown_price_is_confirmed_and_what_is_wrong_is_told(tenant: Tenant) ->
 def test_the_price_holds_for_its_visitor_when_the_catalogue_changes(tenant: Tenant) -> None:
     offer = only_a_bundle(tenant)
     change(tenant, "B1", price="9.50")
-    anew = tenant.public.post("/v1/assignments", ask("v1")).json()["offer"]
+    anew = shown(tenant, "v1")
     assert anew["price"] == "21.15"
-    answer = tenant.public.post("/v1/assignments", ask("v1", price_tokens=[offer["price_token"]]))
-    assert answer.status_code == 200, answer.text
-    held = answer.json()["offer"]
+    held = shown(tenant, "v1", price_tokens=[offer["price_token"]])
     assert (held["price"], held["offer_id"]) == (offer["price"], offer["offer_id"])
-    others = tenant.public.post("/v1/assignments", ask("v2", price_tokens=[offer["price_token"]])).json()["offer"]
+    others = shown(tenant, "v2", price_tokens=[offer["price_token"]])
     assert others["price"] == "21.15"
     assert check(tenant, held)["valid"]
     change(tenant, "A2", stock=0)

@@ -29,7 +29,7 @@ from experiments.storage.quarantine import Refused
 from webapp.auth import Access, Headers, access
 from webapp.errors import PROBLEM_JSON, TooLarge, UnsupportedMedia, encode, problem_of
 from webapp.lab import Lab, new_id
-from webapp.promises import promised, with_token
+from webapp.promises import price_token, promised
 from webapp.visit import decided
 
 LARGEST_BATCH = 10_000
@@ -105,7 +105,8 @@ def assignments(lab: Lab, caller: Access, call: Call) -> object:
     if request.record:
         lab.refusals.note(Unit(request.visitor_id, request.customer_id), trace or tried, call.now)
     told = answer(request, made)
-    told["offer"] = told["offer"] | with_token(lab, caller, request.visitor_id, made, call.now)
+    if (token := price_token(lab, caller, request.visitor_id, made, call.now)) is not None:
+        told["price_token"] = token  # beside the offer, which is the same for every visitor and over every protocol
     return told if trace is None else told | {"steps": explanation(caller.view, request, made, trace, call.now)}
 
 

@@ -19,6 +19,7 @@ from webapp.auth import Access, access
 from webapp.clock import now
 from webapp.errors import PROBLEM_JSON, TITLES, encode, problem_of
 from webapp.lab import Lab, the_lab
+from webapp.promises import price_token
 from webapp.protocols import cors
 from webapp.protocols.flat_context import TargetingKeyMissing, read_context, to_request
 from webapp.protocols.streams import INACTIVE_AFTER, the_streams
@@ -96,8 +97,15 @@ def _flag(lab: Lab, caller: Access, call: Call, asked: AssignmentRequest) -> dic
         "value": (made.offer or NOTHING).json,
         "variant": made.variant.key if made.variant else NO_VARIANT,
         "reason": REASONS.get(made.reason, "DISABLED") if made.variant else "DISABLED",
-        "metadata": _metadata(made),
+        "metadata": _metadata(made) | _price_token(lab, caller, call, asked, made),
     }
+
+
+def _price_token(
+    lab: Lab, caller: Access, call: Call, asked: AssignmentRequest, made: Assignment
+) -> dict[str, str | bool]:
+    token = price_token(lab, caller, asked.visitor_id, made, call.now)
+    return {} if token is None else {"priceToken": token}
 
 
 def _metadata(made: Assignment) -> dict[str, str | bool]:
