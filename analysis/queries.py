@@ -14,7 +14,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
-    FromClause,
     Integer,
     and_,
     case,
@@ -29,7 +28,7 @@ from sqlalchemy import (
 from analysis.moments import Moments
 from experiments.metrics import MONEY_COLUMNS
 from experiments.moment import DAY, Micros
-from experiments.storage.identities import Identities, has_links
+from experiments.storage.identities import Identities, Resolved, has_links
 from experiments.storage.tables import conversion, crossover, exposure, storefront
 
 Cell = tuple[str, bool, bool]
@@ -191,19 +190,20 @@ def _idle(names: Sequence[str], units: int, viewing: int, scales: Mapping[str, i
 def _units(scope: Scope, identities: Identities | None, settled: int) -> CTE:
     """One row for each unit that did something in its window: the raw columns that metrics are made of."""
     e, c, v = exposure.alias("e"), conversion.alias("c"), exposure.alias("v")
-    source: FromClause = c
-    unit: ColumnElement[Any] = c.c.visitor_id if scope.unit == "visitor" else c.c.customer_id
-    if identities is not None:
-        source, unit = identities.resolved(c)
+    if identities is None:
+        unit = c.c.visitor_id if scope.unit == "visitor" else c.c.customer_id
+        joined = and_(e.c.experiment_id == scope.experiment_id, e.c.kind == "assigned", e.c.unit_id == unit)
+        met = Resolved(c.join(e, joined), e.c.unit_id, e.c.variant, e.c.at)
+    else:
+        met = identities.resolved(c)
     counted_at = case((c.c.type == "refund", c.c.order_at), else_=c.c.at)
     is_order, is_refund = c.c.type == "order", c.c.type == "refund"
     ours = or_(c.c.experiment.is_(None), c.c.experiment == scope.experiment)
-    joined = and_(e.c.experiment_id == scope.experiment_id, e.c.kind == "assigned", e.c.unit_id == unit)
-    seen = and_(v.c.experiment_id == scope.experiment_id, v.c.kind == "viewed", v.c.unit_id == e.c.unit_id)
+    seen = and_(v.c.experiment_id == scope.experiment_id, v.c.kind == "viewed", v.c.unit_id == met.unit)
     return (
         select(
-            e.c.variant.label("variant"),
-            e.c.unit_id.label("unit_id"),
+            met.variant.label("variant"),
+            met.unit.label("unit_id"),
             _total(is_order, literal(1)).label("orders"),
             _total(and_(is_order, c.c.at < settled), literal(1)).label("matured"),
             _total(is_order, c.c.revenue).label("revenue"),
@@ -217,16 +217,16 @@ def _units(scope: Scope, identities: Identities | None, settled: int) -> CTE:
             _any(and_(is_order, c.c.cost.is_(None))).label("no_cost"),
             func.max(case((v.c.at <= scope.until, 1), else_=0)).label("viewed_offer"),
         )
-        .select_from(source.join(e, joined).outerjoin(v, seen))
+        .select_from(met.source.outerjoin(v, seen))
         .where(
             c.c.storefront_id == scope.storefront_id,
             c.c.at <= scope.until,
-            e.c.at <= scope.until,
-            counted_at >= e.c.at,
-            counted_at < e.c.at + scope.window,
+            met.at <= scope.until,
+            counted_at >= met.at,
+            counted_at < met.at + scope.window,
             or_(c.c.cancelled_at.is_(None), c.c.cancelled_at > scope.until),
         )
-        .group_by(e.c.variant, e.c.unit_id)
+        .group_by(met.variant, met.unit)
         .cte("units")
     )
 

@@ -6,13 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select
 
 from experiments.errors import Invalid
 from experiments.moment import DAY, Micros, day_number
 from experiments.money import to_minor
 from experiments.shape import convert
-from experiments.storage.identities import Identities, has_links
+from experiments.storage.identities import Identities, Resolved, has_links
 from experiments.storage.quarantine import held
 from experiments.storage.registry import Experiment, experiments
 from experiments.storage.storefronts import Storefront
@@ -101,23 +101,22 @@ def _classified(
 ) -> dict[str, Tally]:
     unit_kind, window = experiment.definition.unit, experiment.definition.analysis.window_days * DAY
     c, e = conversion.c, exposure.alias("e")
-    source: FromClause = conversion
-    unit: ColumnElement[Any] = c.visitor_id if unit_kind == "visitor" else c.customer_id
+    unit = c.visitor_id if unit_kind == "visitor" else c.customer_id
+    is_met = and_(e.c.experiment_id == experiment.id, e.c.kind == "assigned", e.c.unit_id == unit)
+    met = Resolved(conversion.outerjoin(e, is_met), e.c.unit_id, e.c.variant, e.c.at)
     nobody: ColumnElement[bool] = unit.is_(None)
     if has_links(conn, storefront.id):
-        source, unit = Identities(storefront.id, experiment.id, unit_kind, as_of).resolved(conversion)
-        nobody = unit.is_(None)
+        met = Identities(storefront.id, experiment.id, unit_kind, as_of).resolved(conversion)
+        nobody = met.unit.is_(None)
         if unit_kind == "visitor":
             p = visitor_customer.c
             theirs = exists().where(p.storefront_id == storefront.id, p.customer_id == c.customer_id, p.at <= as_of)
             nobody = and_(c.visitor_id.is_(None), ~theirs)
-    met = and_(e.c.experiment_id == experiment.id, e.c.kind == "assigned", e.c.unit_id == unit)
-    joined = source.outerjoin(e, met)
-    in_window = and_(e.c.at <= as_of, c.at <= as_of, c.at >= e.c.at, c.at < e.c.at + window)
+    in_window = and_(met.at <= as_of, c.at <= as_of, c.at >= met.at, c.at < met.at + window)
     kept = c.cancelled_at.is_(None) | (c.cancelled_at > as_of)
     blind = (
-        select(e.c.unit_id)
-        .select_from(joined)
+        select(met.unit)
+        .select_from(met.source)
         .where(c.storefront_id == storefront.id, c.type == "order", c.revenue.is_(None), in_window, kept)
         .distinct()
     )
@@ -125,15 +124,15 @@ def _classified(
         (c.at > as_of, "later"),
         (~kept, "cancelled"),
         (nobody, "no_unit"),
-        (e.c.unit_id.is_(None) | (e.c.at > as_of), "no_exposure"),
-        (c.at < e.c.at, "before_exposure"),
-        (c.at >= e.c.at + window, "after_window"),
-        (e.c.variant.not_in([variant.key for variant in experiment.definition.variants]), "unknown_variant"),
+        (met.at.is_(None) | (met.at > as_of), "no_exposure"),
+        (c.at < met.at, "before_exposure"),
+        (c.at >= met.at + window, "after_window"),
+        (met.variant.not_in([variant.key for variant in experiment.definition.variants]), "unknown_variant"),
         (c.revenue.is_(None), "missing_revenue"),
-        (e.c.unit_id.in_(blind), "unit_missing_revenue"),
+        (met.unit.in_(blind), "unit_missing_revenue"),
         else_="analysed",
     )
-    query = select(reason.label("reason"), *_sums()).select_from(joined).where(*days).group_by(reason)
+    query = select(reason.label("reason"), *_sums()).select_from(met.source).where(*days).group_by(reason)
     return {r.reason: Tally(int(r.orders), int(r.amount or 0), int(r.unpriced or 0)) for r in conn.execute(query)}
 
 

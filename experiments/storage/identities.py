@@ -7,9 +7,25 @@ that the customer or any of its visitors did counts for that one, under the vari
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, CompoundSelect, Connection, FromClause, Select, and_, func, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    select,
+)
 
 from experiments.storage.tables import exposure, visitor_customer
+
+_PAD = 10**17
+"""Added to a time it gives 18 digits, whatever the time: as text they sort as numbers do."""
 
 
 def has_links(conn: Connection, storefront_id: int) -> bool:
@@ -19,85 +35,107 @@ def has_links(conn: Connection, storefront_id: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolved:
+    """Conversions with the unit that each belongs to, its variant and when it met it; NULL where there is none."""
+
+    source: FromClause
+    unit: ColumnElement[Any]
+    variant: ColumnElement[Any]
+    at: ColumnElement[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Identities:
-    """The links known until a time, for one experiment whose unit is the visitor or the customer."""
+    """The links known until a time, for one experiment whose unit is the visitor or the customer.
+
+    Joins are made so that a database without statistics cannot choose an order that reads everything for each row.
+    """
 
     storefront_id: int
     experiment_id: int
     unit: str
     until: int
 
-    def owners(self) -> CTE:
-        """Visitors with their customer."""
-        p = visitor_customer
-        query = select(p.c.visitor_id, p.c.customer_id)
-        return query.where(p.c.storefront_id == self.storefront_id, p.c.at <= self.until).cte("owners")
-
-    def members(self, owners: CTE) -> CTE:
+    def members(self, kind: str = "assigned") -> CTE:
         """Exposed visitors that have a customer."""
-        e = exposure
+        p, e = visitor_customer, exposure
+        mine = and_(e.c.experiment_id == self.experiment_id, e.c.kind == kind, e.c.unit_id == p.c.visitor_id)
         return (
-            select(owners.c.customer_id, e.c.unit_id, e.c.variant, e.c.at)
-            .select_from(owners.join(e, self._is_exposed(e, owners.c.visitor_id)))
-            .where(e.c.at <= self.until)
-            .cte("members")
+            select(p.c.customer_id, e.c.unit_id, e.c.variant, e.c.at)
+            .select_from(p.join(e, mine))
+            .where(p.c.storefront_id == self.storefront_id, p.c.at <= self.until, e.c.at <= self.until)
+            .cte(f"members_{kind}")
         )
 
     def leads(self, members: CTE) -> CTE:
         """Each customer's visitor that was exposed first; of several at once, the first by name."""
-        earliest = (
-            select(members.c.customer_id, func.min(members.c.at).label("at"))
+        dated = cast(members.c.at + _PAD, Text) + members.c.unit_id  # as text, so that one minimum finds both
+        first = (
+            select(members.c.customer_id, func.min(dated).label("dated"))
             .group_by(members.c.customer_id)
-            .cte("earliest")
+            .cte("first_met")
         )
-        same = and_(earliest.c.customer_id == members.c.customer_id, earliest.c.at == members.c.at)
+        unit_id = func.substr(first.c.dated, len(str(_PAD)) + 1)
+        same = members.alias("same")
         return (
-            select(members.c.customer_id, func.min(members.c.unit_id).label("unit_id"))
-            .select_from(members.join(earliest, same))
-            .group_by(members.c.customer_id)
+            select(first.c.customer_id, same.c.unit_id, same.c.variant, same.c.at)
+            .select_from(first.join(same, same.c.unit_id == unit_id))
             .cte("leads")
         )
 
-    def resolved(self, c: FromClause) -> tuple[FromClause, ColumnElement[Any]]:
-        """Conversions with what their unit is found by, and that unit; NULL where there is none."""
-        owners = self.owners()
-        owned = c.outerjoin(owners, owners.c.visitor_id == c.c.visitor_id)
+    def resolved(self, c: FromClause) -> Resolved:
+        """The conversions of a table or an alias of it, with their units."""
+        p = visitor_customer.alias("p")  # joined as it is: a table made on the way would have no index
+        own = exposure.alias("own")
+        owned = c.outerjoin(p, and_(p.c.storefront_id == c.c.storefront_id, p.c.visitor_id == c.c.visitor_id))
+        owner = case((p.c.at <= self.until, p.c.customer_id))
         if self.unit == "customer":
-            return owned, func.coalesce(c.c.customer_id, owners.c.customer_id)
-        leads = self.leads(self.members(owners))
-        by_visitor, by_customer, own = leads.alias("by_visitor"), leads.alias("by_customer"), exposure.alias("own")
+            customer = func.coalesce(c.c.customer_id, owner)
+            return Resolved(owned.outerjoin(own, self._is_exposed(own, customer)), customer, own.c.variant, own.c.at)
+        leads = self.leads(self.members())
+        by_visitor, by_customer = leads.alias("by_visitor"), leads.alias("by_customer")
         source = (
-            owned.outerjoin(by_visitor, by_visitor.c.customer_id == owners.c.customer_id)
+            owned.outerjoin(by_visitor, by_visitor.c.customer_id == owner)
             .outerjoin(own, self._is_exposed(own, c.c.visitor_id))
             .outerjoin(by_customer, by_customer.c.customer_id == c.c.customer_id)
         )
-        return source, func.coalesce(by_visitor.c.unit_id, own.c.unit_id, by_customer.c.unit_id)
+        unit_id, variant, at = (
+            func.coalesce(by_visitor.c[name], own.c[name], by_customer.c[name]) for name in ("unit_id", "variant", "at")
+        )
+        return Resolved(source, unit_id, variant, at)
 
     def followers(self, conn: Connection) -> dict[tuple[str, str], int]:
         """Exposed visitors that count as another one of their customer: how many, by kind of exposure and variant."""
-        if self.unit == "customer":
-            return {}
-        members = self.members(self.owners())
-        leads, e = self.leads(members), exposure.alias("e")
-        mine = and_(e.c.experiment_id == self.experiment_id, e.c.unit_id == members.c.unit_id)
-        query = (
-            select(e.c.kind, e.c.variant, func.count())
-            .select_from(members.join(leads, leads.c.customer_id == members.c.customer_id).join(e, mine))
-            .where(members.c.unit_id != leads.c.unit_id, e.c.at <= self.until)
-            .group_by(e.c.kind, e.c.variant)
-        )
-        return {(kind, variant): int(units) for kind, variant, units in conn.execute(query)}
+        found: dict[tuple[str, str], int] = {}
+        for kind in ("assigned", "viewed") if self.unit == "visitor" else ():  # all who have a customer, less the leads
+            members = self.members(kind)
+            everyone = select(members.c.variant, func.count()).group_by(members.c.variant)
+            leads, seen = self.leads(self.members()), exposure.alias("seen")
+            is_seen = and_(
+                seen.c.experiment_id == self.experiment_id, seen.c.kind == kind, seen.c.unit_id == leads.c.unit_id
+            )
+            leading = select(leads.c.variant, func.count()).group_by(leads.c.variant)
+            if kind == "viewed":
+                leading = leading.select_from(leads.outerjoin(seen, is_seen)).where(seen.c.at <= self.until)
+            leaders = {variant: int(units) for variant, units in conn.execute(leading)}
+            for variant, units in conn.execute(everyone):
+                found[kind, variant] = int(units) - leaders.get(variant, 0)
+        return found
 
     def crossed(self, crossed: Select[tuple[str]]) -> CompoundSelect[tuple[str]]:
         """Those units as the ones that they count as, and the ones whose second visitor met another variant."""
-        members = self.members(self.owners())
-        leads, lead = self.leads(members), exposure.alias("lead")
+        members = self.members()
+        leads = self.leads(members)
         leader = leads.c.customer_id == members.c.customer_id
         given = crossed.cte("given")
         followed = given.outerjoin(members, members.c.unit_id == given.c.unit_id).outerjoin(leads, leader)
         own = select(func.coalesce(leads.c.unit_id, given.c.unit_id).label("unit_id")).select_from(followed)
-        linked = members.join(leads, leader).join(lead, self._is_exposed(lead, leads.c.unit_id))
-        return own.union(select(leads.c.unit_id).select_from(linked).where(members.c.variant != lead.c.variant))
+        torn = (
+            select(members.c.customer_id)
+            .group_by(members.c.customer_id)
+            .having(func.min(members.c.variant) != func.max(members.c.variant))
+        )
+        return own.union(select(leads.c.unit_id).where(leads.c.customer_id.in_(torn)))
 
-    def _is_exposed(self, e: FromClause, unit_id: ColumnElement[str]) -> ColumnElement[bool]:
+    def _is_exposed(self, e: FromClause, unit_id: ColumnElement[Any]) -> ColumnElement[bool]:
         return and_(e.c.experiment_id == self.experiment_id, e.c.kind == "assigned", e.c.unit_id == unit_id)
