@@ -14,7 +14,7 @@ from experiments.storage.database import reading
 from experiments.storage.storefronts import all_storefronts
 from webapp.errors import problem_of
 from webapp.lab import the_lab
-from webapp.ui import actions, catalogue, define, experiments, formats, keys, reports, signing_in, words
+from webapp.ui import actions, catalogue, define, experiments, formats, keys, language, reports, signing_in, words
 from webapp.ui.person import load_person
 
 PAGES = ("/s/", "/login", "/logout", "/link/", "/static/", "/bootstrap/")
@@ -54,6 +54,7 @@ def install(app: Flask) -> None:
     )
     app.session_interface = PageSessions()
     Bootstrap5(app)
+    language.install(app)
     _csrf.init_app(app)
     login = LoginManager(app)
     login.user_loader(load_person)
