@@ -18,7 +18,7 @@ from experiments.storage.eventwriter import EventWriter
 from experiments.storage.quarantine import held
 from tests.conftest import sqlite_copy
 from tests.protocols.inprocess import Here, application
-from webapp.protocols.batches import door
+from webapp.protocols.doors import all_doors
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +286,7 @@ def test_a_refused_message_counts_once_its_reason_is_gone(here: Here) -> None:
     sent(here, refund, {"type": "sing", "userId": "c"}, 7)
     sent(here, event("Order Completed", order_id="late", revenue=25) | {"timestamp": "2026-11-01T09:00:00Z"})
     assert here.ledger.refunds() == {}
-    again, writer = door(here.engine), EventWriter(here.engine)
+    again, writer = all_doors(here.engine)["segment"], EventWriter(here.engine)
     with reading(here.engine) as conn:
         quarantined = list(held(conn, here.shop.storefront.id))
     receipts = [again(writer, here.shop.view, one) for one in quarantined]

@@ -74,10 +74,11 @@ def show(storefront: str, shape: str, database: str | None) -> None:
 def again(storefront: str, ids: tuple[int, ...], everything: bool, database: str | None) -> int:
     """Try events again; those that are not refused any more count, and leave quarantine."""
     from experiments.service.replaying import replay
+    from webapp.protocols.doors import all_doors  # brings Flask along
 
     _check(ids, everything)
     with _view(storefront, database) as (engine, view):
-        found = replay(engine, view, None if everything else ids)
+        found = replay(engine, view, None if everything else ids, all_doors(engine))
     click.echo(f"accepted {found.accepted}\nduplicate {found.duplicate}\nrefused {len(found.refused)}")
     for number, reason in found.refused.items():
         click.echo(f"  {number}: {reason}")

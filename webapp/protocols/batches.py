@@ -1,8 +1,7 @@
-"""A batch of messages of a Segment or RudderStack client, into the event log: the good in, the others by reason."""
+"""A batch of what a tracking client says, in any dialect, into the event log: the good in, the others by reason."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 import orjson
@@ -20,26 +19,13 @@ from experiments.service.recording import (
     record_link,
 )
 from experiments.service.snapshot import StorefrontView
-from experiments.shape import decode
 from experiments.storage.database import reading
 from experiments.storage.eventwriter import EventWriter
-from experiments.storage.quarantine import Held, Refused
+from experiments.storage.quarantine import Refused
 from experiments.storage.refunds import remainders
 from webapp.lab import new_id
 from webapp.protocols.ecommerce import Record
-from webapp.protocols.messages import Link, read_message
-
-SOURCE = "segment"
-"""The intake by which quarantine knows messages; what they said in the contract's words is known by its own."""
-PERSONAL = frozenset({"context", "traits", "integrations"})
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """A message in quarantine, with what its route and its batch said of it."""
-
-    message: Any
-    kind: str | None = None
-    sent_at: Any = None
+from webapp.protocols.messages import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +41,20 @@ class Store:
         return name if self.quarantines else None
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one protocol's messages are read, and how one that cannot be read is kept.
+
+    `source` is the intake by which quarantine knows them; what they said in the contract's words is known by its own.
+    """
+
+    source: str
+    read: Callable[[object], Record | Link | None]
+    kept: Callable[[object], object]
+
+
 def record_messages(
-    store: Store, view: StorefrontView, messages: Sequence[object], kind: str | None, sent_at: object, received: Micros
+    store: Store, view: StorefrontView, messages: Sequence[object], dialect: Dialect, received: Micros
 ) -> Receipt:
     """What became of each message; the rejections carry its place."""
     exposures: list[tuple[int, bytes]] = []
@@ -66,7 +64,7 @@ def record_messages(
     rejected: list[Rejection] = []
     for index, message in enumerate(messages):
         try:
-            found = read_message(message, kind, view, sent_at, received)
+            found = dialect.read(message)
             if isinstance(found, Link):
                 links[found] = None
             elif found is not None and found.get("type") == "refund" and "amount" not in found:
@@ -88,32 +86,17 @@ def record_messages(
     total += _converted(store, view, priced, received)
     unread = (*rejected, *unknown)
     if store.quarantines and unread:
-        refused = [Refused(SOURCE, _kept(messages[r.index], kind, sent_at), r.code, r.message) for r in unread]
+        refused = [Refused(dialect.source, _bytes(dialect.kept(messages[r.index])), r.code, r.message) for r in unread]
         quarantine(store.writer, view, refused, received)
     return total + Receipt(rejected=unread)
 
 
-def door(engine: Engine) -> Callable[[EventWriter, StorefrontView, Held], Receipt]:
-    """Tries a quarantined message again, as a message that came when it first did."""
-
-    def again(writer: EventWriter, view: StorefrontView, event: Held) -> Receipt:
-        try:
-            kept = decode(event.body, Kept)
-        except (Invalid, Malformed) as refusal:
-            return Receipt(rejected=(Rejection(0, refusal.code, refusal.message),))
-        store = Store(engine, writer, quarantines=False)
-        return record_messages(store, view, [kept.message], kept.kind, kept.sent_at, event.received_at)
-
-    return again
-
-
-def _kept(message: object, kind: str | None, sent_at: object) -> bytes:
-    """A message without the page, the browser and the traits of whoever it is about."""
-    bare = {k: v for k, v in message.items() if k not in PERSONAL} if isinstance(message, dict) else message
+def _bytes(kept: object) -> bytes:
+    """A message as quarantine holds it; what no JSON can say, as Python shows it."""
     try:
-        return msgspec.json.encode(Kept(bare, kind, sent_at))
-    except (UnicodeEncodeError, RecursionError):
-        return repr(bare)[:1000].encode("ascii", "backslashreplace")
+        return msgspec.json.encode(kept)
+    except (TypeError, UnicodeEncodeError, RecursionError):
+        return repr(kept)[:1000].encode("ascii", "backslashreplace")
 
 
 def _converted(store: Store, view: StorefrontView, events: Sequence[tuple[int, bytes]], received: Micros) -> Receipt:

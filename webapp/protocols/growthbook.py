@@ -6,8 +6,9 @@ from webapp.api.intake import receipt_json
 from webapp.auth import Access, open_with
 from webapp.clock import now
 from webapp.errors import PROBLEM_JSON, Unauthorized, encode, problem_of
-from webapp.lab import new_id, the_lab
+from webapp.lab import the_lab
 from webapp.protocols import cors
+from webapp.protocols.batches import Store
 from webapp.protocols.streams import Version, the_streams
 from webapp.protocols.tracked import record_tracked
 
@@ -50,7 +51,7 @@ def track() -> Response:
     lab, at = the_lab(), now()
     caller = _public(request.args.get("client_key", ""))
     body = request.get_data(cache=False)
-    receipt = record_tracked(lab.writer, caller.view, body, at, new_id)
+    receipt = record_tracked(Store(lab.engine, lab.writer), caller.view, body, at)
     headers = cors.readable(request.headers.get("Origin"))
     return Response(encode(receipt_json(receipt)), 200, {"Content-Type": "application/json"} | headers)
 

@@ -21,6 +21,23 @@ from webapp.protocols.ecommerce import Context, Record, to_record
 PAGES = frozenset({"page", "screen"})
 SILENT = frozenset({"group"})
 """Well-formed, and nothing that an experiment could read."""
+PERSONAL = frozenset({"context", "traits", "integrations"})
+SOURCE = "segment"
+"""The intake by which quarantine knows these messages."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A message in quarantine, with what its route and its batch said of it."""
+
+    message: Any
+    kind: str | None = None
+    sent_at: Any = None
+
+
+def kept(message: object, kind: str | None, sent_at: object) -> Kept:
+    """A message without the page, the browser and the traits of whoever it is about."""
+    bare = {k: v for k, v in message.items() if k not in PERSONAL} if isinstance(message, dict) else message
+    return Kept(bare, kind, sent_at)
 
 
 class Link(msgspec.Struct, frozen=True):

@@ -10,7 +10,9 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from experiments.errors import Malformed
+from experiments.moment import Micros
 from experiments.service.recording import Receipt
+from experiments.service.snapshot import StorefrontView
 from experiments.storage.keys import PREFIX
 from webapp.api.intake import LARGEST_BATCH, Call
 from webapp.auth import Access, access, open_with
@@ -18,7 +20,8 @@ from webapp.clock import now
 from webapp.errors import PROBLEM_JSON, TooLarge, Unauthorized, encode, problem_of
 from webapp.lab import Lab, the_lab
 from webapp.protocols import cors
-from webapp.protocols.batches import Store, record_messages
+from webapp.protocols.batches import Dialect, Store, record_messages
+from webapp.protocols.messages import SOURCE, kept, read_message
 from webapp.protocols.payload import plain, read_object
 
 blueprint = Blueprint("segment", __name__)
@@ -40,8 +43,17 @@ def receive(lab: Lab, call: Call, kind: str | None) -> Receipt:
         raise Malformed('The body must be an object with a "batch" of messages')
     if len(messages) > LARGEST_BATCH:
         raise TooLarge(f"The batch has {len(messages)} messages; at most {LARGEST_BATCH} are read")
-    store = Store(lab.engine, lab.writer)
-    return record_messages(store, caller.view, messages, kind, body.get("sentAt"), call.now)
+    said = dialect(caller.view, kind, body.get("sentAt"), call.now)
+    return record_messages(Store(lab.engine, lab.writer), caller.view, messages, said, call.now)
+
+
+def dialect(view: StorefrontView, kind: str | None, sent_at: object, received: Micros) -> Dialect:
+    """How the messages of one body are read; `kind` is the route's, where the route names one."""
+    return Dialect(
+        SOURCE,
+        lambda message: read_message(message, kind, view, sent_at, received),
+        lambda message: kept(message, kind, sent_at),
+    )
 
 
 def _caller(lab: Lab, call: Call, body: dict[str, Any]) -> Access:
