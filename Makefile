@@ -7,7 +7,11 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-annotate --no-header --extra postgres --group build pyproject.toml
 
-.PHONY: run test check format lock clean
+PYBABEL := $(BIN)/pybabel
+TRANSLATIONS := webapp/translations
+LANGUAGES := ru pl zh_Hans
+
+.PHONY: run test check format messages lock clean
 
 run: .venv/.run
 	$(BIN)/offerlab demo --port $(PORT)
@@ -24,6 +28,18 @@ check: .venv/.dev
 format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# gathers the pages' messages, brings each language's catalogue up to them, and compiles it; nothing is guessed
+messages: .venv/.dev
+	$(PYBABEL) -q extract --mapping-file babel.cfg --keywords lazy_gettext --no-location --sort-output \
+	        --project offerlab --output-file $(TRANSLATIONS)/messages.pot .
+	for language in $(LANGUAGES); do \
+	  test -f $(TRANSLATIONS)/$$language/LC_MESSAGES/messages.po \
+	    || $(PYBABEL) -q init --input-file $(TRANSLATIONS)/messages.pot --output-dir $(TRANSLATIONS) --locale $$language; \
+	  $(PYBABEL) -q update --no-fuzzy-matching --ignore-obsolete --input-file $(TRANSLATIONS)/messages.pot \
+	        --output-dir $(TRANSLATIONS) --locale $$language; \
+	done
+	$(PYBABEL) -q compile --directory $(TRANSLATIONS)
 
 lock: .venv/.dev
 	$(LOCK) --output-file requirements.lock

@@ -192,7 +192,7 @@ def test_errors_of_the_definition_stand_at_the_inputs_that_made_them() -> None:
     placed = place([FieldError(field, "is wrong") for field in fields], value)
     assert list(placed) == list(dict.fromkeys(fields.values()))
     assert anchor("variants[1].offer.items") == "variants-1-offer-items"
-    assert label("variants[1].offer.items") == "Variant 2, items"
+    assert label("variants[1].offer.items") == "Variant 2, products"
 
 
 def test_keys_are_made_of_names() -> None:

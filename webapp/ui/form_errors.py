@@ -4,6 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
+
 from experiments.errors import FieldError
 
 Errors = Mapping[str, list[str]]
@@ -11,13 +14,48 @@ Errors = Mapping[str, list[str]]
 
 _GROUPS = re.compile(r"(variants\[\d+\]\.offer\.(?:discount|frequency_cap|pairs|products|items))\b.*")
 _LABELS = {
-    "key": "Key", "name": "Name", "placement": "Placement", "new_placement": "New placement", "coverage": "Coverage",
-    "variants": "Variants", "targeting": "Targeting", "targeting_json": "Targeting as JSON", "hypothesis": "Hypothesis",
-    "metrics.primary": "Primary metric", "analysis.confidence": "Confidence", "unit": "Unit",
-    "analysis.window_days": "Conversion window", "analysis.minimum_days": "Minimum run time",
-    "analysis.target_mde": "Smallest lift worth finding", "schedule.start_at": "Start", "schedule.end_at": "End",
-    "layer.key": "Layer", "layer.start": "Layer, from", "layer.end": "Layer, to",
-}  # fmt: skip
+    "key": _("Key"),
+    "name": _("Name"),
+    "placement": _("Placement"),
+    "new_placement": _("New placement"),
+    "coverage": _("Coverage"),
+    "variants": _("Variants"),
+    "targeting": _("Targeting"),
+    "targeting_json": _("Targeting as JSON"),
+    "hypothesis": _("Hypothesis"),
+    "metrics.primary": _("Primary metric"),
+    "analysis.confidence": _("Confidence"),
+    "unit": _("Unit"),
+    "analysis.window_days": _("Conversion window"),
+    "analysis.minimum_days": _("Minimum run time"),
+    "analysis.target_mde": _("Smallest lift worth finding"),
+    "schedule.start_at": _("Start"),
+    "schedule.end_at": _("End"),
+    "layer.key": _("Layer"),
+    "layer.start": _("Layer, from"),
+    "layer.end": _("Layer, to"),
+}
+
+_OFFER_PARTS = {
+    "key": _("Key"),
+    "name": _("Name"),
+    "weight": _("Weight"),
+    "items": _("Products"),
+    "pairs": _("Pairs"),
+    "products": _("Products to add"),
+    "discount": _("Discount"),
+    "headline": _("Headline"),
+    "body": _("Text"),
+    "call_to_action": _("Button"),
+    "image": _("Picture"),
+    "valid_from": _("Shown from"),
+    "valid_until": _("Shown until"),
+    "minimum_margin": _("Least margin"),
+    "free_shipping_over": _("Free shipping over"),
+    "limit": _("Show at most"),
+    "frequency_cap": _("Frequency cap"),
+    "max_price_ratio": _("Highest price ratio"),
+}
 
 
 def place(errors: Iterable[FieldError], definition: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -33,15 +71,21 @@ def place(errors: Iterable[FieldError], definition: Mapping[str, Any]) -> dict[s
 def label(where: str) -> str:
     """A place in words: `variants[1].offer.items` is `Variant 2, items`."""
     if where in _LABELS:
-        return _LABELS[where]
+        return str(_LABELS[where])
     named = re.fullmatch(r"variants\[(\d+)\]\.?(?:offer\.)?(.*)", where)
     if named:
-        part = named[2].replace("_", " ")
-        return f"Variant {int(named[1]) + 1}" + (f", {part}" if part else "")
+        return _variant_label(int(named[1]) + 1, named[2])
     row = re.fullmatch(r"targeting\[(\d+)\]", where)
     if row:
-        return f"Targeting, condition {int(row[1]) + 1}"
+        return str(gettext("Targeting, condition %(number)s", number=int(row[1]) + 1))
     return where.replace("_", " ").replace(".", ", ").capitalize()
+
+
+def _variant_label(number: int, part: str) -> str:
+    if not part:
+        return str(gettext("Variant %(number)s", number=number))
+    named = _OFFER_PARTS.get(part.partition("[")[0].partition(".")[0], part.replace("_", " "))
+    return str(gettext("Variant %(number)s, %(part)s", number=number, part=str(named).lower()))
 
 
 def anchor(where: str) -> str:

@@ -45,7 +45,7 @@ def home() -> ResponseReturnValue:
 @blueprint.route("/login", methods=["GET", "POST"])
 def login() -> ResponseReturnValue:
     """The door."""
-    wanted = _local(request.values.get("next", ""))
+    wanted = local_path(request.values.get("next", ""))
     if request.method == "GET":
         return redirect(wanted) if current_user.is_authenticated else render_template("login.html", wanted=wanted)
     email, password = request.form.get("email", ""), request.form.get("password", "")
@@ -129,8 +129,8 @@ def _guarded(email: str, password: str) -> User | None:
     return person
 
 
-def _local(target: str) -> str:
-    """A path of this site, never another's: two slashes at its start would name a host."""
+def local_path(target: str) -> str:
+    """The target where it is a path of this site, never another's: two slashes at its start would name a host."""
     parts = urlsplit(target)
     local = not parts.scheme and not parts.netloc and target.startswith("/") and not target.startswith(("//", "/\\"))
     return target if local and target.isprintable() else url_for("signing_in.home")

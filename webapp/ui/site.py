@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from flask import Flask, Request, Response, g, make_response, render_template, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask_babel import lazy_gettext as _
 from flask_bootstrap import Bootstrap5
 from flask_login import LoginManager, current_user
 from flask_wtf import CSRFProtect
@@ -14,10 +15,22 @@ from experiments.storage.database import reading
 from experiments.storage.storefronts import all_storefronts
 from webapp.errors import problem_of
 from webapp.lab import the_lab
-from webapp.ui import actions, catalogue, define, experiments, formats, keys, language, reports, signing_in, words
+from webapp.ui import (
+    actions,
+    catalogue,
+    define,
+    experiments,
+    formats,
+    keys,
+    language,
+    look,
+    reports,
+    signing_in,
+    words,
+)
 from webapp.ui.person import load_person
 
-PAGES = ("/s/", "/login", "/logout", "/link/", "/static/", "/bootstrap/")
+PAGES = ("/s/", "/login", "/logout", "/link/", "/look", "/static/", "/bootstrap/")
 """Where people look: an error there is a page; everywhere else it is JSON."""
 
 SIGNED_IN_FOR = timedelta(days=14)
@@ -31,7 +44,7 @@ POLICY = (
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 
-_OUT_OF_DATE = "You signed in or out since it was opened. Go back, load it again, and repeat what you did."
+_OUT_OF_DATE = _("You signed in or out since it was opened. Go back, load it again, and repeat what you did.")
 _csrf = CSRFProtect()
 
 
@@ -62,7 +75,7 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)
     app.jinja_env.globals.update(words.GLOBALS)
-    for room in (signing_in, experiments, define, actions, reports, catalogue, keys):
+    for room in (look, signing_in, experiments, define, actions, reports, catalogue, keys):
         app.register_blueprint(room.blueprint)
     app.before_request(_guard)
     app.after_request(_headers)
@@ -78,7 +91,7 @@ def error_page(error: Exception) -> Response:
     """An error as a page: what happened, and the way back."""
     status, headers, shape = problem_of(error)
     if isinstance(error, CSRFError):
-        shape |= {"title": "This page is out of date", "detail": _OUT_OF_DATE}
+        shape |= {"title": str(_("This page is out of date")), "detail": str(_OUT_OF_DATE)}
     try:
         body = render_template("error.html", problem=shape)
     except OfferlabError:  # the frame names who is here, and the database that knows may be what is away
@@ -109,7 +122,8 @@ def _headers(response: Response) -> Response:
 def _shared() -> dict[str, object]:
     """What the frame of every page shows: who is here, where, and where else they can go."""
     here = g.get("storefront")
+    frame = {"theme": look.theme(), "language": language.chosen_language(), "languages": language.languages()}
     if not current_user.is_authenticated:
-        return {"here": None, "storefronts": []}
+        return {**frame, "here": None, "storefronts": []}
     with reading(the_lab().engine) as conn:
-        return {"here": here, "storefronts": all_storefronts(conn)}
+        return {**frame, "here": here, "storefronts": all_storefronts(conn)}

@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flask_babel import lazy_gettext as _
+
 OPERATORS: Mapping[str, str] = {
-    "is": "is",
-    "$ne": "is not",
-    "$in": "is one of",
-    "$nin": "is none of",
-    "$gte": "is at least",
-    "$gt": "is more than",
-    "$lte": "is at most",
-    "$lt": "is less than",
-    "$regex": "matches the pattern",
-    "exists": "has a value",
-    "missing": "has no value",
+    "is": _("is"),
+    "$ne": _("is not"),
+    "$in": _("is one of"),
+    "$nin": _("is none of"),
+    "$gte": _("is at least"),
+    "$gt": _("is more than"),
+    "$lte": _("is at most"),
+    "$lt": _("is less than"),
+    "$regex": _("matches the pattern"),
+    "exists": _("has a value"),
+    "missing": _("has no value"),
 }
 """What stands between attribute and value, in words."""
 
