@@ -8,7 +8,8 @@ more.
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from scipy.special import pdtrc
 
 from experiments.associations import Companion, Seller, Suggestions
 
+FEWEST_OF_SEGMENT = 200
+"""A segment with fewer orders suggests nothing of its own."""
 FEWEST_ORDERS = 5
 """With fewer common orders a pair is an anecdote."""
 ALPHA = 0.05
@@ -35,7 +38,30 @@ Ints = NDArray[np.int64]
 
 def suggestions(baskets: Iterable[tuple[int, Sequence[str]]]) -> Suggestions:
     """What orders suggest; each is the number of its day and the products in it. The newest day weighs most."""
-    orders, names, days = _incidence(baskets)
+    return _suggest(*_incidence(baskets))
+
+
+def by_segment(baskets: Iterable[tuple[int, Sequence[str], str | None]]) -> Suggestions:
+    """What orders suggest, and what those of each segment do, where there are enough; the third says whose it is."""
+    numbers: dict[str | None, int] = {None: 0}
+    segments = array("b")
+
+    def unmarked() -> Iterator[tuple[int, Sequence[str]]]:
+        for day, products, segment in baskets:
+            segments.append(numbers.setdefault(segment, len(numbers)))
+            yield day, products
+
+    orders, names, days = _incidence(unmarked())
+    marks = np.asarray(segments, dtype=np.int8)
+    parts = {
+        name: _suggest(orders[rows], names, days[rows])
+        for name, number in numbers.items()
+        if name is not None and len(rows := np.flatnonzero(marks == number)) >= FEWEST_OF_SEGMENT
+    }
+    return replace(_suggest(orders, names, days), segments=parts)
+
+
+def _suggest(orders: csr_array, names: list[str], days: Floats) -> Suggestions:
     count, products = orders.shape
     if not count:
         return Suggestions(0, {}, ())
@@ -43,7 +69,7 @@ def suggestions(baskets: Iterable[tuple[int, Sequence[str]]]) -> Suggestions:
     bought = np.bincount(orders.indices, minlength=products)
     weighed = np.asarray(orders.T @ weights)
     best = np.lexsort((np.arange(products), -weighed))[:SELLERS]
-    sellers = tuple(Seller(names[i], int(bought[i])) for i in best)
+    sellers = tuple(Seller(names[i], int(bought[i])) for i in best if bought[i])
     return Suggestions(count, _companions(orders, names, bought, weighed, weights), sellers)
 
 

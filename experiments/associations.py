@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from experiments.recommend import History
+from experiments.recommend import Habits, History
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,23 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Suggestions:
-    """What `orders` orders suggest: companions by product and bestsellers, both strongest first."""
+    """What `orders` orders suggest: companions by product and bestsellers, both strongest first.
+
+    `segments` has the same of the orders of new and of returning customers, where there are enough of them.
+    """
 
     orders: int
     companions: Mapping[str, Sequence[Companion]] = field(default_factory=dict)
     sellers: Sequence[Seller] = ()
+    segments: Mapping[str, "Suggestions"] = field(default_factory=dict)
 
     def history(self) -> History:
         """As offers look it up."""
-        pairs = {product: tuple(c.product_id for c in found) for product, found in self.companions.items()}
-        return History(pairs, tuple(seller.product_id for seller in self.sellers))
+        segments = {name: Habits(found._pairs(), found._sellers()) for name, found in self.segments.items()}
+        return History(self._pairs(), self._sellers(), segments=segments)
+
+    def _pairs(self) -> dict[str, tuple[str, ...]]:
+        return {product: tuple(c.product_id for c in found) for product, found in self.companions.items()}
+
+    def _sellers(self) -> tuple[str, ...]:
+        return tuple(seller.product_id for seller in self.sellers)

@@ -171,6 +171,8 @@ class Conversion:
     paid_currency: str | None = None
     paid_amount: int | None = None
     lines: tuple[Line, ...] = field(default=())
+    product_id: str | None = None
+    """Of a page view: the product that was looked at."""
 
 
 def parse_exposure(raw: bytes, now: Micros) -> Exposure:
@@ -279,6 +281,7 @@ def _other(given: OtherInput, raw: bytes, now: Micros, zone: tzinfo, new_id: New
         experiment=given.experiment,
         variant=given.variant,
         offer_id=given.offer_id,
+        product_id=given.product_id if given.type == "page_view" else None,
     )
 
 

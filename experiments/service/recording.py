@@ -102,7 +102,7 @@ def record_conversions(
         return known[0]
 
     def conversion_row(raw: bytes) -> Conversion:
-        parsed = parse_conversion(raw, now, view.storefront.zone, new_id)
+        parsed = of_catalogue(parse_conversion(raw, now, view.storefront.zone, new_id), view)
         return with_costs(in_currency(parsed, view, rates), view)
 
     read, rejected = _read(raws, conversion_row)
@@ -169,6 +169,13 @@ def with_costs(conversion: Conversion, view: StorefrontView) -> Conversion:
         if cost > LARGEST_MINOR:
             raise Invalid.at("cost", "of all lines together is larger than any sale")
     return replace(conversion, lines=lines, cost=cost)
+
+
+def of_catalogue(conversion: Conversion, view: StorefrontView) -> Conversion:
+    """The conversion without a product that the storefront does not sell: its views are nothing to count."""
+    if conversion.product_id is None or view.catalogue.get(conversion.product_id) is not None:
+        return conversion
+    return replace(conversion, product_id=None)
 
 
 def _catalogue_cost(view: StorefrontView, product_id: str) -> int | None:

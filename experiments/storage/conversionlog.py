@@ -15,6 +15,7 @@ from experiments.identifiers import StorefrontId
 from experiments.moment import Micros
 from experiments.storage.eventlog import CHUNK, Outcome
 from experiments.storage.newrows import Row, insert_all, insert_new
+from experiments.storage.productviews import count_views
 from experiments.storage.tables import conversion, order_line
 
 _COLUMNS = (
@@ -42,6 +43,8 @@ def append_conversions(
     _cancel(conn, storefront_id, [wanted[key] for key in sorted(new) if wanted[key].type == "order_cancelled"])
     edited = _edit(conn, storefront_id, [row for row in rows if row.version > 0 and wanted[row.event_key] is not row],
                    [row for row in wanted.values() if row.version > 0 and row.event_key not in new])  # fmt: skip
+    looked_at = [(row.product_id, row.day) for key in new if (row := wanted[key]).product_id is not None]
+    count_views(conn, storefront_id, looked_at)
     outcomes: list[Outcome] = []
     for row in rows:
         fresh = row.event_key in new or id(row) in edited

@@ -353,6 +353,7 @@ companion = Table(
     "companion",
     metadata,
     Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("segment", Text, primary_key=True),  # new or returning customers; empty: everybody
     Column("product_id", Text, primary_key=True),
     Column("rank", Integer, primary_key=True),
     Column("companion_id", Text, nullable=False),
@@ -367,9 +368,52 @@ bestseller = Table(
     "bestseller",
     metadata,
     Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("segment", Text, primary_key=True),
     Column("rank", Integer, primary_key=True),
     Column("product_id", Text, nullable=False),
     Column("orders", Integer, nullable=False),
+)
+
+product_view = Table(
+    "product_view",  # page views of products by day, counted as they come
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("product_id", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("views", Integer, nullable=False),
+)
+
+most_viewed = Table(
+    "most_viewed",
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("rank", Integer, primary_key=True),
+    Column("product_id", Text, nullable=False),
+    Column("views", Integer, nullable=False),
+)
+
+lately_sold = Table(
+    "lately_sold",  # orders with a product in the 7, 30 and 90 days before the history was worked out
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("product_id", Text, primary_key=True),
+    Column("week", Integer, nullable=False),
+    Column("month", Integer, nullable=False),
+    Column("quarter", Integer, nullable=False),
+)
+
+saved_offer = Table(
+    "saved_offer",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _storefront_id(),
+    Column("key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("definition", JSON, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("storefront_id", "key"),
 )
 
 product_version = Table(
