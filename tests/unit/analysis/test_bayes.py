@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import betaln
 
 from analysis.bayes import NormalPrior, normal_reading
-from analysis.beta_binomial import BetaPrior, beta_binomial
+from analysis.beta_binomial import BetaPrior, beta_binomial, win_and_loss
 from experiments.errors import Invalid, NotEstimable
 
 REFERENCE = Path(__file__).parents[2] / "reference"
@@ -128,6 +128,28 @@ def test_beta_binomial_against_miller_sum(x_c, rest_c, x_t, rest_t):
     assert reading.chance_to_win == pytest.approx(miller_sum(x_c, x_c + rest_c, x_t, x_t + rest_t), rel=1e-8, abs=1e-14)
     assert reading.low < reading.mean < reading.high
     assert reading.expected_loss_of_control - reading.expected_loss == pytest.approx(reading.mean, abs=1e-9)
+
+
+# Miller's sums by mpmath at 60 digits: (counts), chance to win, its complement, expected loss, that of control
+BY_MPMATH = [
+    ((0, 23, 452, 456_696), 0.0235354965650137, 0.976464503434986, 0.039019839860377, 1.17426057360935e-5),
+    ((2, 40, 300, 200_000), 3.51453458989447e-5, 0.999964854654101, 0.0699235999481546, 1.34697336894706e-8),
+    ((5, 10_000, 500, 10_000_000), 1.4674846946053e-5, 0.999985325153054, 0.000549780146224534, 1.12209334849664e-10),
+    ((145, 1200, 166, 1180), 0.924308286572488, 0.0756917134275116, 0.000469618705789771, 0.0202913484230405),
+    ((50, 1000, 120, 1000), 0.999999992914347, 7.08565255537865e-9, 1.49878541167539e-11, 0.0698602794561056),
+    ((0, 1_000_000, 5, 1_000_000), 0.984375117187266, 0.0156248828127344, 1.56248046885469e-8, 5.01561480470855e-6),
+    ((1000, 20_000_000, 900, 20_000_000), 0.0108941844974367, 0.989105815502563, 5.00812612441822e-6, 8.126624418e-9),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("counts", "wins", "loses", "lost", "gained"), BY_MPMATH)
+def test_unequal_sizes_and_far_tails_against_mpmath(counts, wins, loses, lost, gained):
+    """The small one of two chances, or of two losses, keeps as many digits as the large one."""
+    reading = beta_binomial(*counts)
+    assert reading.chance_to_win == pytest.approx(wins, rel=1e-11)
+    assert (reading.expected_loss, reading.expected_loss_of_control) == pytest.approx((lost, gained), rel=1e-10)
+    assert beta_binomial(*counts, direction="decrease").chance_to_win == pytest.approx(loses, rel=1e-11)
+    assert win_and_loss(*counts) == (reading.chance_to_win, reading.expected_loss)
 
 
 @settings(max_examples=20, deadline=None)
