@@ -9,6 +9,9 @@ BAGS = ("YIRG", "HUILA", "NYERI", "NOTTE", "DOLCE", "CORSO", "MANDA", "SLEEP")
 
 _NONE = {"type": "none"}
 
+PRODUCT_PAGE = "product-page"
+"""A layer: two experiments share the product page, and no visitor is in both."""
+
 CART_OFFERS: Mapping[str, Any] = {
     "key": "cart-offers",
     "name": "Cart: which offer?",
@@ -40,6 +43,7 @@ CART_OFFERS: Mapping[str, Any] = {
                 "limit": 1,
                 "headline": "Biscotti for dipping?",
                 "call_to_action": "Add to the cart",
+                "free_shipping_over": "39.00",
             },
         },
         {
@@ -54,6 +58,7 @@ CART_OFFERS: Mapping[str, Any] = {
                 "headline": "Everything for pour-over, 12% less",
                 "call_to_action": "Add the set",
                 "minimum_margin": "30%",
+                "free_shipping_over": "39.00",
             },
         },
     ],
@@ -70,6 +75,7 @@ PRODUCT_PAGE_STEP_UP: Mapping[str, Any] = {
     "name": "Product page: a step up",
     "hypothesis": "Whoever looks at a product may like the next better one, if it is not much dearer.",
     "placement": "product_page",
+    "layer": {"key": PRODUCT_PAGE, "start": 0, "end": 4000},
     "variants": [
         {"key": "control", "weight": 5000, "offer": _NONE},
         {
@@ -114,9 +120,9 @@ CHECKOUT_SWEETS: Mapping[str, Any] = {
 
 THANK_YOU_SET: Mapping[str, Any] = {
     "key": "thank-you-set",
-    "name": "Thank-you page: tasting set",
+    "name": "Thank-you mail: tasting set",
     "hypothesis": "Whoever has just ordered is glad to try four more coffees at a good price, in the same parcel.",
-    "placement": "post_purchase",
+    "placement": "thank_you_mail",
     "variants": [
         {"key": "control", "weight": 5000, "offer": _NONE},
         {
@@ -133,8 +139,8 @@ THANK_YOU_SET: Mapping[str, Any] = {
             },
         },
     ],
-    "metrics": {"primary": "revenue_per_visitor", "secondary": ["conversion"]},
-    "analysis": {"window_days": 7, "minimum_days": 7, "sequential": False},
+    "metrics": {"primary": "revenue_per_visitor", "secondary": ["aov", "items_per_order"]},
+    "analysis": {"window_days": 2, "minimum_days": 7, "sequential": False},
 }
 
 ADVENT_BUNDLE: Mapping[str, Any] = {
@@ -161,5 +167,7 @@ ADVENT_BUNDLE: Mapping[str, Any] = {
     "metrics": {"primary": "contribution_per_visitor", "secondary": ["conversion", "aov"]},
 }
 
-PLACEMENTS: Mapping[str, str] = MappingProxyType({"cart_drawer": "cart", "gift_guide": "product_page"})
+PLACEMENTS: Mapping[str, str] = MappingProxyType(
+    {"cart_drawer": "cart", "gift_guide": "product_page", "thank_you_mail": "post_purchase"}
+)
 """Slots of this shop beyond one for each touchpoint, with their touchpoint."""

@@ -34,7 +34,16 @@ _LOOKED_AT = _Choice(
     *(("GISHA-250", 2), ("HUSH-250", 4), ("SENCHA-100", 4), ("DARJ-100", 4), ("EARL-100", 3), ("ROOI-100", 2)),
     *(("PRESS-350", 3), ("MOKA-3", 3), ("KETTLE-G", 2), ("GRIND-HAND", 2), ("MUG-BLUE", 3), ("CUP-ESP", 3)),
 )
-_ADDED = _Choice(("MUG-BLUE", 4), ("HONEY", 4), ("MINT-100", 4), ("CHAMO-100", 3), ("CUP-FLAT", 2), ("TIN-500", 2))
+_WITH_ESPRESSO = _Choice(("CUP-ESP", 5), ("CUP-FLAT", 3), ("TIN-500", 2), ("HONEY", 1), ("MINT-100", 1))
+_WITH_FILTER = _Choice(("MUG-BLUE", 5), ("FILT-CLOTH", 3), ("TIN-500", 2), ("HONEY", 1), ("MINT-100", 1))
+_WITH_TEA = _Choice(("HONEY", 5), ("SIEVE-TEA", 3), ("MINT-100", 3), ("CHAMO-100", 3))
+_WITH_GEAR = _Choice(("MUG-BLUE", 3), ("TIN-500", 2), ("CUP-FLAT", 2), ("HONEY", 2), ("CHAMO-100", 2))
+_ESPRESSO = ("NOTTE", "DOLCE", "CORSO", "MANDA", "HUSH", "MOKA")
+_FILTER = ("YIRG", "HUILA", "NYERI", "SLEEP", "GISHA", "PRESS")
+_TEA = ("SENCHA", "DARJ", "EARL", "ROOI")
+_ADDED = {kind: choice for kinds, choice in ((_ESPRESSO, _WITH_ESPRESSO), (_FILTER, _WITH_FILTER), (_TEA, _WITH_TEA))
+          for kind in kinds}  # fmt: skip
+"""What goes along with what: by the first part of the product's id."""
 _WEEK = (0.9, 0.95, 1.0, 1.0, 1.05, 1.15, 1.1)
 _DRAWS = struct.Struct("<16I")
 
@@ -60,6 +69,11 @@ class Draws:
     refund: float
     spare: float
 
+    @property
+    def takes_mail(self) -> float:
+        """The low half of `takes_thanks`, which knows nothing of the high half."""
+        return self.takes_thanks * 2**16 % 1
+
 
 def draws(*who: object) -> Draws:
     """The draws of whoever and whenever this is."""
@@ -81,7 +95,8 @@ class Visit:
     @property
     def second(self) -> str | None:
         """What else goes into the cart."""
-        return _ADDED(self.draws.added) if self.draws.second < truth.SECOND_ITEM else None
+        choice = _ADDED.get(self.product_id.partition("-")[0], _WITH_GEAR)
+        return choice(self.draws.added) if self.draws.second < truth.SECOND_ITEM else None
 
     @property
     def customer_id(self) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from experiments.demo import definitions, karlan_list, shoppers, truth
+from experiments.demo import definitions, fourfold, karlan_list, shoppers, truth
 from experiments.demo.traffic import Reports, Shop
 from experiments.errors import Conflict, NotFound
 from experiments.importing.columns import Columns
@@ -15,6 +15,7 @@ from experiments.importing.rowfile import RowFile
 from experiments.moment import DAY, Micros
 from experiments.service import defining
 from experiments.service.importing import import_products
+from experiments.service.layering import create_layer
 from experiments.service.recording import Receipt, record_conversions, record_exposures
 from experiments.service.settings import create_placement, create_storefront
 from experiments.service.snapshot import Snapshot, Snapshots, StorefrontView
@@ -58,6 +59,7 @@ def fill(engine: Engine, now: Micros, share: float = 1.0) -> None:
 def _open_shop(engine: Engine, at: Micros) -> None:
     with writing(engine) as conn:
         opened = create_storefront(conn, KEY, "EUR", "Europe/Berlin", (), at, "Morgen & Blatt, coffee and tea")
+        create_layer(conn, opened, {"key": definitions.PRODUCT_PAGE, "name": "The product page"}, ACTOR, at)
         for key, touchpoint in definitions.PLACEMENTS.items():
             create_placement(conn, opened.id, key, key.replace("_", " ").capitalize(), touchpoint, at, ACTOR)
     view = _view(Snapshots(engine).current(at), KEY)
@@ -111,9 +113,17 @@ _CALENDAR: Mapping[int, Sequence[tuple[str, _Change]]] = MappingProxyType(
             ("thank-you-set", _define(definitions.THANK_YOU_SET)),
             *((key, _start) for key in ("cart-offers", "checkout-sweets", "thank-you-set")),
         ],
-        9: [("product-page-step-up", _define(definitions.PRODUCT_PAGE_STEP_UP)), ("product-page-step-up", _start)],
+        9: [
+            *((d["key"], _define(d)) for d in (definitions.PRODUCT_PAGE_STEP_UP, fourfold.PRODUCT_PAGE_OFFERS)),
+            *((key, _start) for key in ("product-page-step-up", "product-page-offers")),
+        ],
         13: [("thank-you-set", _stop)],
-        14: [("thank-you-set", _ship_set), ("checkout-sweets", _stop)],
+        14: [
+            ("thank-you-set", _ship_set),
+            ("checkout-sweets", _stop),
+            *((d["key"], _define(d)) for d in (fourfold.CHECKOUT_EXTRAS, fourfold.AFTER_PURCHASE)),
+            *((key, _start) for key in ("checkout-extras", "after-purchase")),
+        ],
         19: [("advent-bundle", _define(definitions.ADVENT_BUNDLE))],
     }
 )

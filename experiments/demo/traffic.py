@@ -115,13 +115,26 @@ class Shop:
         cart, buying = (cart.take(till.taken) if till.taken else cart), buying * till.buying
         if drawn.buys >= truth.BUYS * buying:
             return
-        self._order(visit, "", 240, cart)
-        thanks = self._page(visit, "post_purchase", 250, drawn.takes_thanks, self._context(cart))
-        if thanks.taken:
-            self._order(visit, "-more", 290, Cart(()).take(thanks.taken))
+        self._order(visit, self._after_purchase(visit, cart))
 
-    def _page(self, visit: Visit, placement: str, after: int, takes: float, context: ContextInput) -> Page:
-        """Ask for the assignment of a page, report that it was seen, and whether the offer was taken."""
+    def _after_purchase(self, visit: Visit, cart: Cart) -> Sequence[Cart]:
+        """What is ordered, and what the order grows to where an offer after the purchase is taken.
+
+        The shop asks for both offers when the visitor presses the button: so the order itself is in the comparison.
+        """
+        carts = [cart]
+        for placement, shown, takes in (
+            ("post_purchase", 12, visit.draws.takes_thanks),
+            ("thank_you_mail", 900, visit.draws.takes_mail),
+        ):
+            page = self._page(visit, placement, 239, takes, self._context(carts[-1]), shown)
+            carts += [carts[-1].take(page.taken)] if page.taken else []
+        return carts
+
+    def _page(
+        self, visit: Visit, placement: str, after: int, takes: float, context: ContextInput, shown: int = 1
+    ) -> Page:
+        """Ask for the assignment of a page, and `shown` seconds later report that it was seen, and what was taken."""
         at = Micros(visit.at + after * SECOND)
         attributes = {"country": visit.country, "device": visit.device}
         request = AssignmentRequest(
@@ -137,7 +150,7 @@ class Shop:
         if made.offer is None or isinstance(made.offer.offer, NoOffer):
             return Page(planted.buying)
         taken = takes < planted.acceptance
-        self._report_offer(visit, made, at, takes, taken=taken)
+        self._report_offer(visit, made, Micros(at + shown * SECOND), takes, taken=taken)
         return Page(planted.buying, made.offer if taken else None)
 
     def _report_offer(self, visit: Visit, made: Assignment, at: Micros, takes: float, *, taken: bool) -> None:
@@ -146,40 +159,43 @@ class Shop:
             return
         of = {"experiment": made.rule.definition.key, "variant": made.variant.key, "visitor_id": visit.visitor_id}
         if made.in_experiment:
-            self._reports.exposure(Micros(at + SECOND), **of, kind="viewed")
+            self._reports.exposure(at, **of, kind="viewed")
         if not taken and takes < truth.SEES_OFFER * (1 - truth.DISMISSES):
             return
         kind = "offer_accepted" if taken else "offer_dismissed"
         event_id = f"{kind}-{visit.visitor_id}-{made.rule.definition.key}-{at}"
         self._reports.conversion(
-            Micros(at + 9 * SECOND), **of, type=kind, event_id=event_id, offer_id=made.offer.offer_id
+            Micros(at + 8 * SECOND), **of, type=kind, event_id=event_id, offer_id=made.offer.offer_id
         )
 
-    def _order(self, visit: Visit, suffix: str, after: int, cart: Cart) -> None:
-        at, revenue = Micros(visit.at + after * SECOND), cart.revenue
-        order_id = f"D{visit.at // SECOND}-{visit.visitor_id[:8]}{suffix}"
-        shipping = 0 if revenue >= FREE_SHIPPING_FROM or suffix else SHIPPING
+    def _order(self, visit: Visit, carts: Sequence[Cart]) -> None:
+        """The order, its edits where it grew afterwards, and its refund; shipping is what the first one cost."""
+        at = Micros(visit.at + 240 * SECOND)
+        order_id = f"D{visit.at // SECOND}-{visit.visitor_id[:8]}"
+        shipping = 0 if carts[0].revenue >= FREE_SHIPPING_FROM else SHIPPING
         who = {"visitor_id": visit.visitor_id, "customer_id": visit.customer_id}
-        self._reports.conversion(
-            at,
-            **who,
-            type="order",
-            order_id=order_id,
-            currency=self._currency,
-            revenue=self._money(revenue),
-            discount=self._money(cart.saved),
-            shipping=self._money(shipping),
-            tax=self._money(revenue * TAX_PERCENT // 100),
-            items=[self._item(line) for line in cart.lines],
-        )
-        if visit.draws.refund < truth.REFUNDED and not suffix:
+        for number, cart in enumerate(carts):
+            self._reports.conversion(
+                at,
+                **who,
+                type="order",
+                order_id=order_id,
+                version=number or None,
+                currency=self._currency,
+                revenue=self._money(cart.revenue),
+                discount=self._money(cart.saved),
+                shipping=self._money(shipping),
+                tax=self._money(cart.revenue * TAX_PERCENT // 100),
+                items=[self._item(line) for line in cart.lines],
+            )
+        if visit.draws.refund < truth.REFUNDED:
             self._reports.conversion(
                 Micros(at + int((2 + 4 * visit.draws.spare) * DAY)),
                 **who,
                 type="refund",
                 refund_id=f"R-{order_id}",
                 order_id=order_id,
-                amount=self._money(revenue),
+                amount=self._money(carts[-1].revenue),
                 currency=self._currency,
             )
 

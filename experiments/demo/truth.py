@@ -42,6 +42,16 @@ TRUTH: Mapping[tuple[str, str], Effect] = MappingProxyType(
         ("product-page-step-up", "step-up"): Effect(acceptance=0.15),
         # chocolate at the till distracts: this one was stopped for good reason
         ("checkout-sweets", "sweets"): Effect(buying=0.90, acceptance=0.08),
+        # four offers on each of the other pages: too young to be decided
+        ("product-page-offers", "upsell"): Effect(acceptance=0.12),
+        ("product-page-offers", "cross-sell"): Effect(acceptance=0.07),
+        ("product-page-offers", "bundle"): Effect(acceptance=0.06),
+        ("checkout-extras", "upsell"): Effect(acceptance=0.05),
+        ("checkout-extras", "cross-sell"): Effect(acceptance=0.09),
+        ("checkout-extras", "bundle"): Effect(acceptance=0.07),
+        ("after-purchase", "upsell"): Effect(acceptance=0.07),
+        ("after-purchase", "cross-sell"): Effect(acceptance=0.08),
+        ("after-purchase", "bundle"): Effect(acceptance=0.05),
         # a tasting set after the order costs nobody anything, and was shipped
         ("thank-you-set", "tasting-set"): Effect(acceptance=0.11),
     }

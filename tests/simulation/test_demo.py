@@ -80,7 +80,8 @@ def test_every_state_of_an_experiment_is_there(demo):
         states = {e.key: e.state for e in experiments(conn, get_storefront(conn, "demo").id)}
     assert states == {
         "cart-offers": "running", "product-page-step-up": "running", "checkout-sweets": "stopped",
-        "thank-you-set": "decided", "advent-bundle": "draft",
+        "thank-you-set": "decided", "advent-bundle": "draft", "product-page-offers": "running",
+        "checkout-extras": "running", "after-purchase": "running",
     }  # fmt: skip
 
 
@@ -223,7 +224,7 @@ def _start_and_look(directory: Path) -> tuple[dict[str, str], str]:
         answer = requests.post(f"{url}/v1/assignments", json=body, headers={"X-API-Key": keys["public"]}, timeout=30)
         assert answer.json()["experiment"] == "cart-offers"
         listed = requests.get(f"{url}/api/v1/experiments", headers={"X-API-Key": keys["admin"]}, timeout=30)
-        assert len(listed.json()["experiments"]) == 5
+        assert len(listed.json()["experiments"]) == 8
         link = printed["sign in once with"]
         assert link.startswith(f"{url}/link/")
         assert requests.get(link, timeout=30).ok
