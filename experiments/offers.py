@@ -14,6 +14,7 @@ import msgspec
 
 from experiments.errors import FieldError, Invalid
 from experiments.identifiers import ProductId
+from experiments.incentives import LARGEST_AMOUNT, Discount, FrequencyCap, Instalments, SocialProof
 from experiments.share import parse_share
 
 Headline = Annotated[str, msgspec.Meta(max_length=200)]
@@ -21,39 +22,23 @@ Body = Annotated[str, msgspec.Meta(max_length=2000)]
 Link = Annotated[str, msgspec.Meta(pattern=r"^(https?://|/)\S*\Z", max_length=2000)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
-LARGEST_AMOUNT = 10**9
-"""Of discounts and thresholds, in major units."""
-
 OfferType = Literal["none", "upsell", "cross_sell", "bundle"]
 
 
-class Discount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Exactly one of: percent off, amount off, or one fixed price for all of it (decimals, major units)."""
+class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A further choice above the offer itself; without a discount of its own it has the offer's."""
 
-    percent: Decimal | None = None
-    amount: Decimal | None = None
-    price: Decimal | None = None
-
-    def check(self, field: str) -> Iterator[FieldError]:
-        """Every rule that this discount breaks."""
-        given = [(n, v) for n in ("percent", "amount", "price") if (v := getattr(self, n)) is not None]
-        if len(given) != 1:
-            yield FieldError(field, "give exactly one of percent, amount, price")
-            return
-        name, value = given[0]
-        if not value.is_finite() or value <= 0:
-            yield FieldError(f"{field}.{name}", f"must be greater than 0, and is {value}")
-        elif name == "percent" and value >= 100:
-            yield FieldError(f"{field}.percent", f"must be less than 100, and is {value}")
-        elif value > LARGEST_AMOUNT:
-            yield FieldError(f"{field}.{name}", f"must be at most {LARGEST_AMOUNT}, and is {value}")
+    name: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    items: list[ProductId] = []
+    discount: Discount | None = None
 
 
-class FrequencyCap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """At most so many views of offers per visitor in so many days."""
-
-    views: Annotated[int, msgspec.Meta(ge=1, le=1000)]
-    days: Annotated[int, msgspec.Meta(ge=1, le=365)]
+MOST_TIERS = 3
+"""Beyond the offer itself."""
+MOST_STEPS = 3
+"""Offers one after the other, the first one counted."""
+Tiers = Annotated[list[Tier], msgspec.Meta(max_length=MOST_TIERS)]
+TierName = Annotated[str, msgspec.Meta(max_length=80)]
 
 
 class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -70,6 +55,14 @@ class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     minimum_margin: str | None = None
     stacks_with_discounts: bool = True
     frequency_cap: FrequencyCap | None = None
+    minimum_stock: Annotated[int, msgspec.Meta(ge=1, le=10**9)] = 1
+    """With fewer pieces, where they are counted, a product is not offered."""
+    instalments: Instalments | None = None
+    social_proof: SocialProof | None = None
+    if_declined: "Upsell | CrossSell | Bundle | None" = None
+    """What is offered next to who says no: a downsell, for less."""
+    if_accepted: "Upsell | CrossSell | Bundle | None" = None
+    """What is offered next to who says yes, after the purchase."""
 
     def _check_shown(self, field: str) -> Iterator[FieldError]:
         if self.discount is not None:
@@ -79,6 +72,9 @@ class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         over = self.free_shipping_over
         if over is not None and not (over.is_finite() and 0 <= over <= LARGEST_AMOUNT):
             yield FieldError(f"{field}.free_shipping_over", f"must be 0 to {LARGEST_AMOUNT}, and is {over}")
+        if self.instalments is not None:
+            yield from self.instalments.check(f"{field}.instalments")
+        yield from self._check_steps(field)
         if self.minimum_margin is not None:
             try:
                 share = parse_share(self.minimum_margin, f"{field}.minimum_margin")
@@ -88,6 +84,34 @@ class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
                 if not 0 <= share < 1:
                     message = f"is a share of the price, 0% to below 100%, and is {self.minimum_margin}"
                     yield FieldError(f"{field}.minimum_margin", message)
+
+    def _check_steps(self, field: str) -> Iterator[FieldError]:
+        for name in STEPS:
+            step: _Shown | None = getattr(self, name)
+            if step is None:
+                continue
+            path = f"{field}.{name}"
+            if _is_longer(step, MOST_STEPS - 1):
+                yield FieldError(
+                    path, f"makes more than {MOST_STEPS} offers one after the other: nobody answers so many"
+                )
+                return
+            yield from step.check(path)
+            if step.frequency_cap is not None:
+                yield FieldError(f"{path}.frequency_cap", "belongs to the offer that is shown first")
+
+    def check(self, field: str) -> Iterator[FieldError]:
+        """Every rule that this offer breaks."""
+        raise NotImplementedError(field)
+
+
+STEPS = ("if_declined", "if_accepted")
+
+
+def _is_longer(offer: _Shown, steps: int) -> bool:
+    return steps == 0 or any(
+        (step := getattr(offer, name)) is not None and _is_longer(step, steps - 1) for name in STEPS
+    )
 
 
 class NoOffer(msgspec.Struct, frozen=True, tag_field="type", tag="none", forbid_unknown_fields=True):
@@ -104,6 +128,9 @@ class Upsell(_Shown, frozen=True, tag_field="type", tag="upsell", kw_only=True):
     pick: Literal["explicit", "next_tier"] = "next_tier"
     pairs: dict[ProductId, ProductId] = {}
     max_price_ratio: Decimal | None = None
+    tier_name: TierName = ""
+    tiers: Tiers = []
+    """Further choices, each a step up from the one before: good, better, best."""
 
     def check(self, field: str) -> Iterator[FieldError]:
         """Every rule that this offer breaks."""
@@ -120,12 +147,17 @@ class Upsell(_Shown, frozen=True, tag_field="type", tag="upsell", kw_only=True):
         ratio = self.max_price_ratio
         if ratio is not None and not (ratio.is_finite() and 1 < ratio <= 100):
             yield FieldError(f"{field}.max_price_ratio", f"must be greater than 1 and at most 100, and is {ratio}")
+        for i, tier in enumerate(self.tiers):
+            yield from _check_tier(tier, f"{field}.tiers[{i}]")
+            if tier.items:
+                message = "belong to a bundle; an upsell's tier is the step up from the one before"
+                yield FieldError(f"{field}.tiers[{i}].items", message)
 
 
 class CrossSell(_Shown, frozen=True, tag_field="type", tag="cross_sell", kw_only=True):
-    """Adds complements: an explicit list per product (`*` for any), bought together, bestsellers, or similar."""
+    """Adds complements: an explicit list per product (`*` for any), or what history and catalogue suggest."""
 
-    pick: Literal["explicit", "bought_together", "bestsellers", "similar"] = "bought_together"
+    pick: Literal["explicit", "bought_together", "bestsellers", "most_viewed", "similar"] = "bought_together"
     products: dict[ProductId, list[ProductId]] = {}
     limit: Annotated[int, msgspec.Meta(ge=1, le=12)] = 3
 
@@ -153,6 +185,9 @@ class Bundle(_Shown, frozen=True, tag_field="type", tag="bundle", kw_only=True):
     pick: Literal["explicit", "bought_together"] = "explicit"
     items: list[ProductId] = []
     limit: Annotated[int, msgspec.Meta(ge=2, le=6)] = 2
+    tier_name: TierName = ""
+    tiers: Tiers = []
+    """Further choices, each larger than the one before: two for less, three for less still."""
 
     def check(self, field: str) -> Iterator[FieldError]:
         """Every rule that this offer breaks."""
@@ -167,9 +202,35 @@ class Bundle(_Shown, frozen=True, tag_field="type", tag="bundle", kw_only=True):
             yield FieldError(f"{field}.items", "names a product twice")
         if self.pick != "explicit" and self.items:
             yield FieldError(f"{field}.items", f"belong to pick explicit; with {self.pick} the orders decide")
+        yield from self._check_tiers(field)
+
+    def _check_tiers(self, field: str) -> Iterator[FieldError]:
+        for i, tier in enumerate(self.tiers):
+            path = f"{field}.tiers[{i}]"
+            yield from _check_tier(tier, path)
+            if self.pick == "explicit" and not 2 <= len(tier.items) <= 12:
+                yield FieldError(f"{path}.items", f"name 2 to 12 products; there are {len(tier.items)}")
+            if self.pick != "explicit" and tier.items:
+                message = f"belong to pick explicit; with {self.pick} each tier has one product more"
+                yield FieldError(f"{path}.items", message)
+            if len(set(tier.items)) != len(tier.items):
+                yield FieldError(f"{path}.items", "names a product twice")
+
+
+def _check_tier(tier: Tier, field: str) -> Iterator[FieldError]:
+    if tier.discount is not None:
+        yield from tier.discount.check(f"{field}.discount")
 
 
 Offer = NoOffer | Upsell | CrossSell | Bundle
+
+
+def follow_ups(offer: Offer) -> Iterator[tuple[str, Upsell | CrossSell | Bundle]]:
+    """What may be offered next, by the name of the field that says when."""
+    if not isinstance(offer, NoOffer):
+        for name in STEPS:
+            if (step := getattr(offer, name)) is not None:
+                yield name, step
 
 
 def products_named(offer: Offer) -> Iterator[tuple[str, str]]:
@@ -185,3 +246,6 @@ def products_named(offer: Offer) -> Iterator[tuple[str, str]]:
             yield from (("products", product) for product in added)
     elif isinstance(offer, Bundle):
         yield from (("items", product) for product in offer.items)
+        yield from ((f"tiers[{i}].items", product) for i, tier in enumerate(offer.tiers) for product in tier.items)
+    for name, step in follow_ups(offer):
+        yield from ((f"{name}.{path}", product) for path, product in products_named(step))

@@ -20,11 +20,16 @@ def targets(offer: Upsell, base: Product, catalogue: Catalogue) -> Iterator[str]
 
 
 def complements(
-    offer: CrossSell, bases: Sequence[str], catalogue: Catalogue, history: Recommendations
+    offer: CrossSell,
+    bases: Sequence[str],
+    catalogue: Catalogue,
+    history: Recommendations,
+    segment: str | None = None,
 ) -> Iterator[Iterable[str]]:
     """What a cross-sell could add: one list after the other, each for when nothing in those before it can be offered.
 
-    What nobody listed by hand comes from other categories than the bases: more of the same is no complement.
+    What nobody listed by hand comes from other categories than the bases: more of the same is no complement. What
+    customers of the visitor's segment do goes before what all customers do.
     """
     if offer.pick == "explicit":
         found = [added for base in (*bases, "*") for added in offer.products.get(base, ())]
@@ -41,15 +46,25 @@ def complements(
             if (product := catalogue.get(found)) is None or product.category not in near:
                 yield found
 
+    whose = (None,) if segment is None else (segment, None)
     if offer.pick == "bought_together":
-        yield elsewhere([found for base in bases for found in history.bought_together(base)])
-    yield elsewhere(history.bestsellers())
+        for each in whose:
+            yield elsewhere([found for base in bases for found in history.bought_together(base, each)])
+    if offer.pick == "most_viewed":
+        yield elsewhere(history.most_viewed())
+    for each in whose:
+        yield elsewhere(history.bestsellers(each))
 
 
-def members(offer: Bundle, bases: Sequence[str], history: Recommendations) -> tuple[list[str], list[str]]:
+def members(
+    offer: Bundle, bases: Sequence[str], history: Recommendations, segment: str | None = None
+) -> tuple[list[str], list[str]]:
     """What a bundle must hold, and what it may be filled up with to `limit`."""
     if offer.pick == "explicit":
         return offer.items, []
     if not bases:
         return [], []
-    return [bases[0]], [found for found in dict.fromkeys(history.bought_together(bases[0])) if found != bases[0]]
+    first = bases[0]
+    own = history.bought_together(first, segment) if segment is not None else ()
+    everybody = history.bought_together(first)
+    return [first], [found for found in dict.fromkeys((*own, *everybody)) if found != first]

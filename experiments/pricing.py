@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from experiments.catalogue import Product
+from experiments.incentives import Discount
 from experiments.money import to_minor
-from experiments.offers import Bundle, CrossSell, Discount, Upsell
+from experiments.offers import Bundle, CrossSell, Upsell
 from experiments.share import parse_share
 
 

@@ -1,7 +1,8 @@
 """Promises: a price that a visitor was shown holds for a day, whatever the catalogue says meanwhile."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
+from itertools import pairwise
 from typing import Literal
 
 import msgspec
@@ -45,16 +46,44 @@ def promise(served: ServedOffer, now: Micros) -> Promise | None:
     return Promise(served.offer_id, products, served.price, served.regular_price, Micros(until), stacks)
 
 
-def kept(served: ServedOffer, promises: Iterable[Promise], catalogue: Catalogue, now: Micros) -> ServedOffer:
+def promises(served: ServedOffer, now: Micros) -> list[Promise]:
+    """What is promised by showing this: its own price, its tiers', and those of what may come next."""
+    return [made for each in served.every() if (made := promise(each, now)) is not None]
+
+
+def kept(served: ServedOffer, made: Collection[Promise], catalogue: Catalogue, now: Micros) -> ServedOffer:
     """The offer at the price that its visitor was promised; at today's where none was, or it would be untrue today.
 
     It is the same offer if it has the promised id at the promised price: the id says variant, products and price.
     """
-    for made in promises:
+    then = _at_promised(served, made, catalogue, now)
+    if not (served.tiers or served.steps):
+        return then
+    tiers = tuple(_at_promised(tier, made, catalogue, now) for tier in served.tiers)
+    steps = {
+        name: kept(step, made, catalogue, now) if isinstance(step, ServedOffer) else step
+        for name, step in served.steps.items()
+    }
+    for found in (replace(then, tiers=tiers, steps=steps), replace(then, tiers=served.tiers, steps=served.steps)):
+        if _is_ladder(found):
+            return found
+    return served  # prices of several days beside each other would make no sense
+
+
+def _at_promised(served: ServedOffer, promised: Collection[Promise], catalogue: Catalogue, now: Micros) -> ServedOffer:
+    for made in promised:
         then = replace(served, price=made.price)
         if now < made.until and then.offer_id == made.offer_id and _is_true(then, catalogue):
             return then
     return served
+
+
+def _is_ladder(served: ServedOffer) -> bool:
+    """Whether each tier costs more than the one before, and who declines is offered something for less."""
+    prices = [served.price, *(tier.price for tier in served.tiers)]
+    instead = served.steps.get("if_declined")
+    cheaper = not isinstance(instead, ServedOffer) or instead.price < served.price
+    return cheaper and all(low < high for low, high in pairwise(prices))
 
 
 def _is_true(then: ServedOffer, catalogue: Catalogue) -> bool:

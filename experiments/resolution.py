@@ -2,102 +2,27 @@
 
 Truths of every served offer: an upsell costs more than its base; a bundle costs less than its parts; nothing is offered
 that is in the cart, out of stock, past its dates or under the margin floor; who accepts never pays more than for the
-same products without the offer.
+same products without the offer; of several tiers each costs more than the one before; who declines is next offered
+something for less.
 """
 
-import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import msgspec
 
 from experiments.catalogue import Catalogue, Product
+from experiments.incentives import Discount
 from experiments.moment import Micros, micros
-from experiments.money import to_decimal
-from experiments.offers import Bundle, CrossSell, NoOffer, Offer, Upsell
+from experiments.offers import Bundle, CrossSell, NoOffer, Offer, Upsell, follow_ups
 from experiments.picks import complements, members, targets
 from experiments.pricing import bears_floor_alone, discounted, keeps_margin
 from experiments.recommend import Recommendations
+from experiments.served import Context, Refusal, RefusalCode, ServedOffer
 
-RefusalCode = Literal[
-    "out_of_stock", "already_in_cart", "no_candidate", "not_dearer", "not_cheaper_than_parts", "below_margin",
-    "wrong_currency", "expired", "does_not_stack", "frequency_cap", "unknown_product",
-]  # fmt: skip
+__all__ = ["Context", "Refusal", "RefusalCode", "Resolver", "ServedOffer", "is_dated"]
 
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Where the visitor stands: the product looked at, what is in the cart, the currency shown."""
-
-    product_id: str | None = None
-    cart: tuple[str, ...] = ()
-    currency: str | None = None
-    discounted: bool = False
-    """Whether the visitor has a discount of another kind already: a coupon, a cart below the catalogue's prices."""
-
-    @property
-    def bases(self) -> tuple[str, ...]:
-        """What an offer can start from: the product looked at, else what is in the cart."""
-        return (self.product_id,) if self.product_id is not None else self.cart
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why an offer cannot be honoured here."""
-
-    code: RefusalCode
-    product_id: str | None = None
-
-
-@dataclass(frozen=True)
-class ServedOffer:
-    """An offer that holds: these products, at this price (minor units); `salt` (experiment, variant) is in its id."""
-
-    offer: Offer
-    products: tuple[Product, ...] = ()
-    price: int = 0
-    regular_price: int = 0
-    base_product_id: str | None = None
-    currency: str = ""
-    salt: str = ""
-
-    @cached_property
-    def offer_id(self) -> str:
-        """The same for every visitor who is shown these products at this price by this variant."""
-        parts = (self.salt, *(p.product_id for p in self.products), str(self.price), self.currency)
-        return "of_" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
-
-    @cached_property
-    def json(self) -> dict[str, Any]:
-        """As the contract writes it; money as decimal strings."""
-        offer = self.offer
-        if isinstance(offer, NoOffer):
-            return {"type": "none"}
-        shown: dict[str, Any] = {"type": offer.__struct_config__.tag, "offer_id": self.offer_id}
-        for name in ("headline", "body", "call_to_action", "image"):
-            if value := getattr(offer, name):
-                shown[name] = value
-        if offer.free_shipping_over is not None:
-            shown["free_shipping_over"] = str(offer.free_shipping_over)
-        if offer.valid_until is not None:
-            shown["valid_until"] = offer.valid_until.isoformat()
-        if not offer.stacks_with_discounts:
-            shown["stacks_with_discounts"] = False
-        shown["products"] = [
-            {
-                "product_id": p.product_id, "title": p.title, "price": to_decimal(p.price, self.currency),
-                "quantity": 1, "url": p.url, "image": p.image,
-            }
-            for p in self.products
-        ]  # fmt: skip
-        if self.base_product_id is not None:
-            shown["base_product_id"] = self.base_product_id
-        return shown | {
-            "price": to_decimal(self.price, self.currency),
-            "regular_price": to_decimal(self.regular_price, self.currency),
-            "saving": to_decimal(self.regular_price - self.price, self.currency),
-            "currency": self.currency,
-        }
+Shown = Upsell | CrossSell | Bundle
 
 
 class Resolver:
@@ -120,54 +45,113 @@ class Resolver:
         if context.discounted and not offer.stacks_with_discounts:
             return Refusal("does_not_stack")  # accepting would cost the visitor the discount that is there already
         if isinstance(offer, Upsell):
-            found = self._upsell(offer, context)
+            found = self._upsell(offer, salt, context)
         elif isinstance(offer, CrossSell):
-            found = self._cross_sell(offer, context)
+            found = self._cross_sell(offer, salt, context)
         else:
-            found = self._bundle(offer, context)
-        return found if isinstance(found, Refusal) else replace(found, salt=salt)
+            found = self._bundle(offer, salt, context)
+        if isinstance(found, Refusal):
+            return found
+        if offer.social_proof is not None:
+            found = replace(found, sold=self._sold(offer, found.products, now))
+        if offer.if_declined is None and offer.if_accepted is None:
+            return found
+        return replace(found, steps=self._steps(offer, found, salt, context, now))
 
-    def _upsell(self, offer: Upsell, context: Context) -> ServedOffer | Refusal:
+    def _steps(
+        self, offer: Shown, first: ServedOffer, salt: str, context: Context, now: Micros
+    ) -> dict[str, ServedOffer | Refusal]:
+        """What comes next. Not being able to is no reason to refuse the first offer, and is told."""
+        steps: dict[str, ServedOffer | Refusal] = {}
+        for name, step in follow_ups(offer):
+            here = context
+            if name == "if_accepted":
+                taken = tuple(p.product_id for p in first.products)
+                here = msgspec.structs.replace(context, cart=(*context.cart, *taken))
+            found = self.resolve(step, f"{salt}:{name}", here, now)
+            if name == "if_declined" and isinstance(found, ServedOffer) and found.price >= first.price:
+                found = Refusal("not_cheaper_than_declined")
+            steps[name] = found
+        return steps
+
+    def _sold(self, offer: Shown, products: Sequence[Product], now: Micros) -> tuple[tuple[str, int], ...]:
+        proof = offer.social_proof
+        if proof is None:
+            return ()
+        counts = [(p.product_id, self._recommendations.orders_lately(p.product_id, proof.days, now)) for p in products]
+        return tuple((product_id, n) for product_id, n in counts if n is not None and n >= proof.minimum)
+
+    def _upsell(self, offer: Upsell, salt: str, context: Context) -> ServedOffer | Refusal:
         refusal = Refusal("no_candidate")
         for base_id in context.bases:
             base = self._catalogue.get(base_id)
             if base is None:
                 refusal = Refusal("unknown_product", base_id)
                 continue
-            for target_id in targets(offer, base, self._catalogue):
-                target = self._available(target_id, context)
-                found = target if isinstance(target, Refusal) else self._priced(offer, (target,), base_id)
-                if isinstance(found, Refusal):
-                    refusal = found
-                elif found.price <= base.price or not _within_ratio(offer, found.price, base.price):
-                    refusal = Refusal("not_dearer", target_id)
-                else:
-                    return found
+            found = self._step_up(offer, base, base.price, offer.discount, offer.tier_name, salt, context)
+            if isinstance(found, ServedOffer) and offer.tiers:
+                found = self._upsell_tiers(offer, found, salt, context)
+            if isinstance(found, ServedOffer):
+                return found
+            refusal = refusal if found.code == "no_candidate" else found  # what another base is refused for says more
         return refusal
 
-    def _cross_sell(self, offer: CrossSell, context: Context) -> ServedOffer | Refusal:
+    def _upsell_tiers(self, offer: Upsell, first: ServedOffer, salt: str, context: Context) -> ServedOffer | Refusal:
+        below, tiers = first, []
+        for tier in offer.tiers:
+            discount = tier.discount or offer.discount
+            found = self._step_up(offer, below.products[0], below.price, discount, tier.name, salt, context)
+            if isinstance(found, Refusal):
+                return found
+            tiers.append(found)
+            below = found
+        return replace(first, tiers=tuple(tiers))
+
+    def _step_up(
+        self, offer: Upsell, base: Product, floor: int, discount: Discount | None, name: str, salt: str,
+        context: Context,
+    ) -> ServedOffer | Refusal:  # fmt: skip
+        """The first of the base's targets that can be offered for more than `floor` and than the base."""
         refusal = Refusal("no_candidate")
-        base_id = next(iter(context.bases), None)
-        for stage in complements(offer, context.bases, self._catalogue, self._recommendations):
-            others = (product_id for product_id in stage if product_id not in context.bases)
-            chosen, refused = self._fitting(offer, others, context)
+        for target_id in targets(offer, base, self._catalogue):
+            target = self._available(target_id, context, offer.minimum_stock)
+            if isinstance(target, Refusal):
+                refusal = target
+                continue
+            found = self._priced(offer, (target,), base.product_id, salt, discount, name)
+            if isinstance(found, Refusal):
+                refusal = found
+            elif found.price <= max(floor, base.price) or not _within_ratio(offer, found.price, base.price):
+                refusal = Refusal("not_dearer", target_id)
+            else:
+                return found
+        return refusal
+
+    def _cross_sell(self, offer: CrossSell, salt: str, context: Context) -> ServedOffer | Refusal:
+        refusal = Refusal("no_candidate")
+        bases = context.bases
+        for stage in complements(offer, bases, self._catalogue, self._recommendations, context.segment):
+            chosen, refused = self._fitting(offer, stage, bases, context)
             if chosen:
-                return self._priced(offer, chosen, base_id)
+                return self._priced(offer, chosen, bases[0] if bases else None, salt, offer.discount)
             refusal = refused or refusal
         return refusal
 
     def _fitting(
-        self, offer: CrossSell, product_ids: Iterable[str], context: Context
+        self, offer: CrossSell, product_ids: Iterable[str], bases: tuple[str, ...], context: Context
     ) -> tuple[tuple[Product, ...], Refusal | None]:
         """The first `limit` of them that can be offered, and why the last of the others cannot."""
         chosen: list[Product] = []
         refusal: Refusal | None = None
         alone = bears_floor_alone(offer)
         for product_id in product_ids:
-            found = self._available(product_id, context)
+            if product_id in bases:
+                continue
+            found = self._available(product_id, context, offer.minimum_stock)
             if alone and not isinstance(found, Refusal):
-                priced = self._priced(offer, (found,), None)
-                found = replace(priced, product_id=product_id) if isinstance(priced, Refusal) else found
+                priced = self._priced(offer, (found,), None, "", offer.discount)
+                if isinstance(priced, Refusal):
+                    found = Refusal(priced.code, product_id)
             if isinstance(found, Refusal):
                 refusal = found
                 continue
@@ -176,50 +160,75 @@ class Resolver:
                 break
         return tuple(chosen), refusal
 
-    def _bundle(self, offer: Bundle, context: Context) -> ServedOffer | Refusal:
-        must, may = members(offer, context.bases, self._recommendations)
+    def _bundle(self, offer: Bundle, salt: str, context: Context) -> ServedOffer | Refusal:
+        must, may = members(offer, context.bases, self._recommendations, context.segment)
+        first = self._package(offer, must, may, offer.limit, offer.discount, offer.tier_name, salt, context)
+        if isinstance(first, Refusal) or not offer.tiers:
+            return first
+        below, tiers = first, []
+        for number, tier in enumerate(offer.tiers, 1):
+            discount = tier.discount or offer.discount
+            items, limit = (tier.items, 0) if offer.pick == "explicit" else (must, offer.limit + number)
+            found = self._package(offer, items, may, limit, discount, tier.name, salt, context)
+            if isinstance(found, Refusal):
+                return found
+            if found.price <= below.price or len(found.products) < limit:
+                return Refusal("not_dearer" if found.price <= below.price else "no_candidate")
+            tiers.append(found)
+            below = found
+        return replace(first, tiers=tuple(tiers))
+
+    def _package(
+        self, offer: Bundle, must: Sequence[str], may: Sequence[str], limit: int, discount: Discount | None, name: str,
+        salt: str, context: Context,
+    ) -> ServedOffer | Refusal:  # fmt: skip
+        """These products together, filled up to `limit`, for less than their sum."""
         products: list[Product] = []
         for product_id in must:
-            product = self._available(product_id, context)
+            product = self._available(product_id, context, offer.minimum_stock)
             if isinstance(product, Refusal):
                 return product
             products.append(product)
-        companions = (self._available(product_id, context) for product_id in may)
-        for found in companions:
-            if len(products) >= offer.limit:
+        for product_id in may:
+            if len(products) >= limit:
                 break
+            found = self._available(product_id, context, offer.minimum_stock)
             products += [] if isinstance(found, Refusal) else [found]
         if len(products) < 2:
             return Refusal("no_candidate")
         base_id = context.product_id if context.product_id in must else products[0].product_id
-        served = self._priced(offer, tuple(products), base_id)
+        served = self._priced(offer, tuple(products), base_id, salt, discount, name)
         if not isinstance(served, Refusal) and served.price >= served.regular_price:
             return Refusal("not_cheaper_than_parts")
         return served
 
-    def _available(self, product_id: str, context: Context) -> Product | Refusal:
+    def _available(self, product_id: str, context: Context, least: int) -> Product | Refusal:
         product = self._catalogue.get(product_id)
         if product is None:
             return Refusal("unknown_product", product_id)
         if product_id in context.cart:
             return Refusal("already_in_cart", product_id)
-        return product if product.available else Refusal("out_of_stock", product_id)
+        return product if product.stock is None or product.stock >= least else Refusal("out_of_stock", product_id)
 
     def _priced(
-        self, offer: Upsell | CrossSell | Bundle, products: tuple[Product, ...], base_id: str | None
-    ) -> ServedOffer | Refusal:
-        regular = sum(product.price for product in products)
-        price = discounted(regular, offer.discount, self._catalogue.currency)
+        self, offer: Shown, products: tuple[Product, ...], base_id: str | None, salt: str, discount: Discount | None,
+        name: str = "",
+    ) -> ServedOffer | Refusal:  # fmt: skip
+        regular = sum([product.price for product in products])
+        price = discounted(regular, discount, self._catalogue.currency)
         if not keeps_margin(offer, products, price):
             return Refusal("below_margin")
         if price > regular:  # a fixed price from before the catalogue's became lower
             return Refusal("not_cheaper_than_parts")
-        return ServedOffer(offer, products, price, regular, base_id, currency=self._catalogue.currency)
+        return ServedOffer(offer, products, price, regular, base_id, self._catalogue.currency, salt, name)
 
 
 def is_dated(offer: Offer) -> bool:
     """Whether it depends on the time what the offer comes to."""
-    return not isinstance(offer, NoOffer) and (offer.valid_from is not None or offer.valid_until is not None)
+    if isinstance(offer, NoOffer):
+        return False
+    dated = offer.valid_from is not None or offer.valid_until is not None or offer.social_proof is not None
+    return dated or any(is_dated(step) for _, step in follow_ups(offer))
 
 
 def _within_ratio(offer: Upsell, price: int, base_price: int) -> bool:

@@ -1,14 +1,15 @@
 """Tokens of promised prices: what a visitor was shown is signed, so that it can be proved later."""
 
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import lru_cache
 
 import msgspec
-from itsdangerous import Signer
-from itsdangerous.encoding import base64_decode, base64_encode
 
 from experiments.assignment import Assignment
 from experiments.moment import Micros
-from experiments.promise import Promise, kept, promise
+from experiments.offers import NoOffer
+from experiments.promise import Promise, kept, promise, promises
 from experiments.service.serving import AssignmentRequest
 from webapp.auth import Access
 from webapp.lab import Lab
@@ -29,26 +30,35 @@ def price_token(lab: Lab, caller: Access, visitor_id: str, made: Assignment, at:
     return None if shown is None else sealed(lab, caller, visitor_id, shown)
 
 
+def proofs(lab: Lab, caller: Access, visitor_id: str, made: Assignment, at: Micros) -> dict[str, object]:
+    """What stands beside an offer: the token of its price and, where there are several prices, each one's by its id."""
+    if made.offer is None or isinstance(made.offer.offer, NoOffer):
+        return {}
+    if not (made.offer.tiers or made.offer.steps):
+        return {"price_token": price_token(lab, caller, visitor_id, made, at)}
+    tokens = {shown.offer_id: sealed(lab, caller, visitor_id, shown) for shown in promises(made.offer, at)}
+    return {"price_token": tokens[made.offer.offer_id], "price_tokens": tokens}
+
+
 def sealed(lab: Lab, caller: Access, visitor_id: str, made: Promise) -> str:
     """A promise as a token that only we can make, good for this visitor at this storefront."""
-    told = base64_encode(msgspec.json.encode(made))
-    signature = _signer(lab.settings.secret_key, caller.view.storefront.key).get_signature(_signed(told, visitor_id))
-    return f"{told.decode()}.{signature.decode()}"
+    told = urlsafe_b64encode(msgspec.json.encode(made))
+    return (told + b"." + _signature(lab, caller, visitor_id, told)).decode()
 
 
 def opened(lab: Lab, caller: Access, visitor_id: str, token: str) -> Promise | None:
     """What a token promises this visitor; None where it is not ours, or another's."""
     told, _, signature = token.encode("utf-8", "replace").partition(b".")
-    signer = _signer(lab.settings.secret_key, caller.view.storefront.key)
-    if not signer.verify_signature(_signed(told, visitor_id), signature):
+    if not hmac.compare_digest(signature, _signature(lab, caller, visitor_id, told)):
         return None
-    return msgspec.json.decode(base64_decode(told), type=Promise)
+    return msgspec.json.decode(urlsafe_b64decode(told), type=Promise)
 
 
-def _signed(told: bytes, visitor_id: str) -> bytes:
-    return told + b"." + visitor_id.encode()
+def _signature(lab: Lab, caller: Access, visitor_id: str, told: bytes) -> bytes:
+    key = _key(lab.settings.secret_key, caller.view.storefront.key)
+    return urlsafe_b64encode(hmac.digest(key, told + b"." + visitor_id.encode(), "sha256"))
 
 
 @lru_cache(maxsize=1024)
-def _signer(secret: str, storefront: str) -> Signer:
-    return Signer(secret, salt=f"price/{storefront}")
+def _key(secret: str, storefront: str) -> bytes:
+    return hmac.digest(secret.encode(), f"price/{storefront}".encode(), "sha256")

@@ -11,8 +11,9 @@ from sqlalchemy import Engine
 from experiments.assignment import Assignment, Rule
 from experiments.definition import Definition
 from experiments.errors import Unavailable
+from experiments.incentives import FrequencyCap
 from experiments.moment import Micros, day_number
-from experiments.offers import FrequencyCap, NoOffer
+from experiments.offers import NoOffer
 from experiments.resolution import Refusal
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import reading

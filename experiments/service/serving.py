@@ -46,10 +46,12 @@ class ContextInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: str | None = None
     discounts: list[Line] = []
 
-    def context(self, catalogue: Catalogue) -> Context:
+    def context(self, catalogue: Catalogue, returning: object = None) -> Context:
         """As offers are resolved against it; a cart line below the catalogue's price tells of a discount too."""
-        discounted = bool(self.discounts) or any(_is_below(line, catalogue) for line in self.cart)
-        return Context(self.product_id, tuple(line.product_id for line in self.cart), self.currency, discounted)
+        cart = self.cart
+        discounted = bool(self.discounts) or any(_is_below(line, catalogue) for line in cart)
+        segment = "returning" if returning is True else "new" if returning is False else None
+        return Context(self.product_id, tuple([line.product_id for line in cart]), self.currency, discounted, segment)
 
 
 def _is_below(line: CartLine, catalogue: Catalogue) -> bool:
@@ -103,7 +105,7 @@ def decide(
     placement = request.placement
     if placement in view.paused:
         return Assignment("forced")
-    context = request.context.context(view.catalogue)
+    context = request.context.context(view.catalogue, request.attributes.get("returning"))
 
     def eligible(rule: Rule) -> Resolved:
         found = resolve_variants(view, rule, context, now)

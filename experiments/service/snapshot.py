@@ -12,10 +12,11 @@ from experiments.assignment import Rule, compile_rule
 from experiments.catalogue import Catalogue
 from experiments.errors import OfferlabError, Unavailable
 from experiments.identifiers import StorefrontId
+from experiments.incentives import FrequencyCap
 from experiments.layers import Layer
 from experiments.lifecycle import SERVING
 from experiments.moment import SECOND, Micros
-from experiments.offers import FrequencyCap, NoOffer
+from experiments.offers import NoOffer
 from experiments.resolution import Context, Refusal, Resolver, ServedOffer
 from experiments.service.rows import Rows, StorefrontRows, read_rows
 from experiments.shortlist import Shortlist, shortlist

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from experiments.identifiers import StorefrontId
-from experiments.offers import FrequencyCap
+from experiments.incentives import FrequencyCap
 from experiments.storage.tables import offer_view
 
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.catalogue import Catalogue, Product
+from experiments.incentives import Discount, FrequencyCap
 from experiments.moment import Micros, micros, moment
-from experiments.offers import Bundle, CrossSell, Discount, FrequencyCap, NoOffer, Offer, Upsell, products_named
+from experiments.offers import Bundle, CrossSell, NoOffer, Offer, Upsell, products_named
 from experiments.recommend import History
 from experiments.resolution import Context, Refusal, RefusalCode, Resolver, ServedOffer
 from experiments.share import parse_share

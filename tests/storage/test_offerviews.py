@@ -4,7 +4,7 @@ import threading
 
 from sqlalchemy import Engine
 
-from experiments.offers import FrequencyCap
+from experiments.incentives import FrequencyCap
 from experiments.storage.database import reading, writing
 from experiments.storage.offerviews import View, append_views, forget_views, views
 from tests.shop import open_shop

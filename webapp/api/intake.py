@@ -4,7 +4,6 @@ The functions know no Flask: the routes below hand them headers and bytes, and s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -29,7 +28,7 @@ from experiments.storage.quarantine import Refused
 from webapp.auth import Access, Headers, access
 from webapp.errors import PROBLEM_JSON, TooLarge, UnsupportedMedia, encode, problem_of
 from webapp.lab import Lab, new_id
-from webapp.promises import price_token, promised
+from webapp.promises import promised, proofs
 from webapp.visit import decided
 
 LARGEST_BATCH = 10_000
@@ -37,8 +36,7 @@ READ = ("application/json", "text/plain", "application/x-ndjson", "")
 """Content types that are read as JSON; browsers' sendBeacon says text/plain."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A request, whatever server it came through."""
 
     headers: Headers
@@ -48,13 +46,12 @@ class Call:
     """What stands after the question mark, as it came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """An answer, whatever server carries it."""
 
     status: int
     body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
 
 
 Handler = Callable[[Lab, Access, Call], object]
@@ -105,8 +102,8 @@ def assignments(lab: Lab, caller: Access, call: Call) -> object:
     if request.record:
         lab.refusals.note(Unit(request.visitor_id, request.customer_id), trace or tried, call.now)
     told = answer(request, made)
-    if (token := price_token(lab, caller, request.visitor_id, made, call.now)) is not None:
-        told["price_token"] = token  # beside the offer, which is the same for every visitor and over every protocol
+    # beside the offer, which is the same for every visitor and over every protocol
+    told.update(proofs(lab, caller, request.visitor_id, made, call.now))
     return told if trace is None else told | {"steps": explanation(caller.view, request, made, trace, call.now)}
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from experiments.catalogue import Catalogue, Product
-from experiments.offers import Bundle, CrossSell, Discount, Upsell
+from experiments.incentives import Discount
+from experiments.offers import Bundle, CrossSell, Upsell
 from experiments.recommend import History
 from experiments.resolution import Context, Resolver, ServedOffer
 from tests.shop import NOW

@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 
 from experiments.catalogue import Catalogue, Product
+from experiments.incentives import Discount
 from experiments.moment import Micros, moment
-from experiments.offers import Bundle, CrossSell, Discount, NoOffer, Offer, Upsell
+from experiments.offers import Bundle, CrossSell, NoOffer, Offer, Upsell
 from experiments.recommend import History
 from experiments.resolution import Context, Refusal, Resolver, ServedOffer
 from experiments.service.serving import ContextInput
