@@ -18,7 +18,8 @@ STREAMS = 500
 class Settings:
     """How this process is set up.
 
-    `secret_key` signs sessions and links: all processes of one installation need the same.
+    `secret_key` signs sessions and links, and seals webhooks' secrets: all processes of one installation need the same.
+    `old_secret_keys` still open what they sealed, until `offerlab upgrade` has sealed it anew.
     """
 
     database_url: str = DEFAULT_DATABASE
@@ -28,6 +29,9 @@ class Settings:
     log_level: str = "INFO"
     streams: int = STREAMS
     snapshot_directory: str = ""
+    shop_keys: str = ""
+    """The file with the keys of the demo's shop; without it there is no shop."""
+    old_secret_keys: tuple[str, ...] = ()
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: str | None) -> Settings:
@@ -44,6 +48,8 @@ def load(environ: Mapping[str, str] | None = None, **overrides: str | None) -> S
         log_level=_level(env),
         streams=_positive(env, "OFFERLAB_STREAMS", STREAMS),
         snapshot_directory=env.get("OFFERLAB_SNAPSHOT_DIR", ""),
+        shop_keys=env.get("OFFERLAB_SHOP_KEYS", ""),
+        old_secret_keys=tuple(env.get("OFFERLAB_OLD_SECRET_KEYS", "").split()),
     )
 
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import secrets
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
 from flask import current_app
 from sqlalchemy import Engine
 
+from experiments.sealing import Seal
 from experiments.service.eligibility import Refusals
 from experiments.service.refreshing import LiveSnapshots
 from experiments.service.rows import KeptRows
@@ -27,11 +29,21 @@ class Lab:
         self.writer = EventWriter(self.engine)
         self.refusals = Refusals(self.engine)
 
+    @cached_property
+    def seal(self) -> Seal:
+        """What closes secrets that lie in the database."""
+        return the_seal(self.settings)
+
     def close(self) -> None:
         """Give the database its connections back."""
         self.snapshots.close()
         self.refusals.flush()
         self.engine.dispose()
+
+
+def the_seal(settings: Settings) -> Seal:
+    """The installation's seal: by its secret key, opening what its old ones closed."""
+    return Seal([settings.secret_key, *settings.old_secret_keys])
 
 
 def kept_rows(settings: Settings, engine: Engine) -> KeptRows:

@@ -1,15 +1,15 @@
-"""The inbox of webhooks: each delivery as it came, what became of it, and the secrets that sign."""
+"""The inbox of webhooks: each delivery as it came, what became of it, and the secrets that sign, sealed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
 from sqlalchemy import Connection, Row, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from experiments.identifiers import StorefrontId
 from experiments.moment import Micros
+from experiments.sealing import Seal, Unsealable
 from experiments.storage.tables import webhook_delivery, webhook_secret
 
 Source = Literal["shopify", "woocommerce"]
@@ -60,6 +60,14 @@ def settle_delivery(conn: Connection, held_id: int, state: State, reason: str) -
     conn.execute(update(webhook_delivery).where(webhook_delivery.c.id == held_id).values(state=state, reason=reason))
 
 
+def let_go(conn: Connection, storefront_id: StorefrontId, held_id: int, reason: str) -> bool:
+    """Settle a delivery that waits, without its body; whether there was one."""
+    t = webhook_delivery.c
+    waiting = (t.storefront_id == storefront_id, t.id == held_id, t.state.in_(OPEN))
+    gone = update(webhook_delivery).where(*waiting).values(state="ignored", reason=reason, body=b"")
+    return conn.execute(gone).rowcount == 1
+
+
 def deliveries(
     conn: Connection, storefront_id: StorefrontId, states: Sequence[State], after: int = 0, limit: int = 500
 ) -> list[Held]:
@@ -76,34 +84,22 @@ def forget_bodies(conn: Connection, storefront_id: StorefrontId, before: Micros)
     return conn.execute(update(webhook_delivery).where(*which).values(body=b"")).rowcount
 
 
-def erase_from_inbox(conn: Connection, storefront_id: StorefrontId, ids: Collection[str]) -> int:
-    """Empty every delivery that names one of these visitors or customers, and settle it; gives how many there were."""
-    t, erased, after = webhook_delivery.c, 0, 0
+def emptied(conn: Connection, held_ids: Collection[int]) -> int:
+    """Let the bodies of deliveries go and settle them; the ids stay, so that a repeat is still known."""
+    gone = update(webhook_delivery).values(body=b"", state="ignored", reason="erased")
+    return conn.execute(gone.where(webhook_delivery.c.id.in_(held_ids))).rowcount
+
+
+def kept_bodies(conn: Connection, storefront_id: StorefrontId) -> Iterator[Held]:
+    """Every delivery whose body is still here, the oldest first."""
+    t, after = webhook_delivery.c, 0
     while True:
         here = (t.storefront_id == storefront_id, t.id > after, t.body != b"")
-        batch = conn.execute(select(t.id, t.body).where(*here).order_by(t.id).limit(500)).all()
+        batch = conn.execute(select(webhook_delivery).where(*here).order_by(t.id).limit(500)).all()
         if not batch:
-            return erased
-        named = [row.id for row in batch if _names(row.body, ids)]
-        gone = update(webhook_delivery).values(body=b"", state="ignored", reason="erased")
-        conn.execute(gone.where(t.id.in_(named)))
-        erased, after = erased + len(named), batch[-1].id
-
-
-def _names(body: bytes, ids: Collection[str]) -> bool:
-    try:
-        inner = [msgspec.json.decode(body)]
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return any(one.encode() in body for one in ids)  # what cannot be read may hold anything
-    while inner:
-        value = inner.pop()
-        if isinstance(value, dict):
-            inner += value.values()
-        elif isinstance(value, list):
-            inner += value
-        elif str(value) in ids:
-            return True
-    return False
+            return
+        yield from map(_held, batch)
+        after = batch[-1].id
 
 
 def _held(row: Row[Any]) -> Held:
@@ -111,19 +107,50 @@ def _held(row: Row[Any]) -> Held:
     return Held(row.id, delivery, row.state, row.reason)
 
 
-def live_secrets(conn: Connection, storefront_id: StorefrontId, source: Source, now: Micros) -> list[str]:
-    """The secrets that sign at this moment, the newest first: one, or two while they are rotated."""
+def live_secrets(conn: Connection, storefront_id: StorefrontId, source: Source, now: Micros, seal: Seal) -> list[str]:
+    """The secrets that sign at this moment, the newest first: one, or two while they are rotated.
+
+    Unsealable where there are some, and none of them can be opened.
+    """
     t = webhook_secret.c
     live = or_(t.accepted_until.is_(None), t.accepted_until > now)
-    query = select(t.secret).where(t.storefront_id == storefront_id, t.source == source, live).order_by(t.id.desc())
-    return list(conn.scalars(query))
+    query = select(webhook_secret).where(t.storefront_id == storefront_id, t.source == source, live)
+    known: list[str] = []
+    closed: Unsealable | None = None
+    for row in conn.execute(query.order_by(t.id.desc())):
+        try:
+            known.append(seal.open(row.secret) if row.sealed else row.secret)
+        except Unsealable as refusal:
+            closed = refusal
+    if closed is not None and not known:
+        raise closed
+    return known
 
 
-def add_secret(conn: Connection, storefront_id: StorefrontId, source: Source, secret: str, now: Micros) -> None:
+def has_secret(conn: Connection, storefront_id: StorefrontId, source: Source, now: Micros) -> bool:
+    """Whether any secret signs at this moment."""
+    t = webhook_secret.c
+    live = or_(t.accepted_until.is_(None), t.accepted_until > now)
+    query = select(t.id).where(t.storefront_id == storefront_id, t.source == source, live)
+    return conn.execute(query.limit(1)).first() is not None
+
+
+def add_secret(
+    conn: Connection, storefront_id: StorefrontId, source: Source, secret: str, now: Micros, seal: Seal
+) -> None:
     """One more secret."""
-    conn.execute(
-        insert(webhook_secret).values(storefront_id=storefront_id, source=source, secret=secret, created_at=now)
-    )
+    values = {"storefront_id": storefront_id, "source": source, "created_at": now}
+    conn.execute(insert(webhook_secret).values(**values, secret=seal.close(secret), sealed=True))
+
+
+def seal_secrets(conn: Connection, seal: Seal) -> int:
+    """Close every secret under the newest key, those that lie open too; how many there were."""
+    rows = conn.execute(select(webhook_secret)).all()
+    for row in rows:
+        known = seal.open(row.secret) if row.sealed else row.secret
+        closed = update(webhook_secret).where(webhook_secret.c.id == row.id)
+        conn.execute(closed.values(secret=seal.close(known), sealed=True))
+    return len(rows)
 
 
 def end_secrets(conn: Connection, storefront_id: StorefrontId, source: Source, until: Micros, *, rotated: bool) -> int:

@@ -1,15 +1,17 @@
 """All that is kept about one person: found, and deleted, wherever it is."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, false, func, not_, or_, select, update
 
 from experiments.identifiers import StorefrontId
-from experiments.storage.quarantine import drop, held
+from experiments.storage import inbox, quarantine
+from experiments.storage.mentions import Named
 from experiments.storage.tables import (
+    audience,
+    audit,
     conversion,
     crossover,
     experiment,
@@ -21,15 +23,19 @@ from experiments.storage.tables import (
     visitor_customer,
 )
 
+T = TypeVar("T")
 _CHUNK = 500
+_DEFINING = ((audience, ("definition",)), (experiment, ("definition",)), (audit, ("before", "after")))
+"""Where definitions are, which may list people or be aimed at them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A visitor, or a customer with the visitors that belong to it."""
+    """A visitor, or a customer with the visitors that belong to it, and orders that are known to be theirs."""
 
     visitors: frozenset[str]
     customers: frozenset[str]
+    orders: frozenset[str] = frozenset()
 
     @property
     def ids(self) -> frozenset[str]:
@@ -52,6 +58,7 @@ def customer_whole(conn: Connection, storefront_id: StorefrontId, customer_id: s
 
 def person_rows(conn: Connection, storefront_id: StorefrontId, person: Person) -> dict[str, list[dict[str, Any]]]:
     """Every row about the person, by table."""
+    person = _with_orders(conn, storefront_id, person)
     found: dict[str, list[dict[str, Any]]] = {}
     for table, which in _places(conn, storefront_id, person):
         rows = [dict(row._mapping) for row in conn.execute(select(table).where(which))]
@@ -59,20 +66,45 @@ def person_rows(conn: Connection, storefront_id: StorefrontId, person: Person) -
     found["quarantine"] = [
         {"id": event.id, "source": event.source, "code": event.code, "message": event.message, "count": event.count,
          "received_at": event.received_at, "body": event.body.decode("utf-8", "replace")}
-        for event in held(conn, storefront_id)
-        if _is_about(event.body, person)
+        for event in _refused(conn, storefront_id, person)
     ]  # fmt: skip
+    found["webhook_delivery"] = [
+        {"id": held.id, "source": held.delivery.source, "topic": held.delivery.topic, "state": held.state,
+         "received_at": held.delivery.received_at, "body": held.delivery.body.decode("utf-8", "replace")}
+        for held in _delivered(conn, storefront_id, person)
+    ]  # fmt: skip
+    for table, number, before, _ in _definitions(conn, storefront_id, person):
+        found.setdefault(table.name, []).append({"id": number, **before})
     return found
 
 
 def delete_person(conn: Connection, storefront_id: StorefrontId, person: Person) -> dict[str, int]:
-    """Delete every row about the person; how many there were, by table."""
+    """Delete every row about the person, and take them out of definitions; how many rows, by table."""
+    person = _with_orders(conn, storefront_id, person)
     gone: dict[str, int] = {}
+    gone["quarantine"] = quarantine.drop(conn, storefront_id, [e.id for e in _refused(conn, storefront_id, person)])
+    delivered = [held.id for held in _delivered(conn, storefront_id, person)]
+    gone["webhook_delivery"] = sum(inbox.emptied(conn, some) for some in _chunks(delivered))
     for table, which in _places(conn, storefront_id, person):
         gone[table.name] = gone.get(table.name, 0) + conn.execute(delete(table).where(which)).rowcount
-    refused = [event.id for event in held(conn, storefront_id) if _is_about(event.body, person)]
-    gone["quarantine"] = drop(conn, storefront_id, refused)
+    for table, number, _, changed in list(_definitions(conn, storefront_id, person)):
+        if table is experiment:
+            changed["version"] = experiment.c.version + 1  # what every process has read is read again
+        conn.execute(update(table).where(table.c.id == number).values(**changed))
+        gone[table.name] = gone.get(table.name, 0) + 1
     return gone
+
+
+def _with_orders(conn: Connection, storefront_id: StorefrontId, person: Person) -> Person:
+    here = (conversion.c.storefront_id == storefront_id, conversion.c.type == "order", _theirs(person))
+    return replace(person, orders=person.orders | set(conn.scalars(select(conversion.c.order_id).where(*here))))
+
+
+def _theirs(person: Person) -> ColumnElement[bool]:
+    return or_(
+        func.coalesce(conversion.c.visitor_id, "").in_(sorted(person.visitors)),
+        func.coalesce(conversion.c.customer_id, "").in_(sorted(person.customers)),
+    )
 
 
 def _places(
@@ -80,13 +112,8 @@ def _places(
 ) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     """Where the person's rows are; the lines of orders before the orders."""
     visitors, customers = sorted(person.visitors), sorted(person.customers)
-    here = conversion.c.storefront_id == storefront_id
-    theirs = or_(
-        func.coalesce(conversion.c.visitor_id, "").in_(visitors),
-        func.coalesce(conversion.c.customer_id, "").in_(customers),
-    )
-    orders = list(conn.scalars(select(conversion.c.order_id).where(here, theirs, conversion.c.type == "order")))
-    for some in _chunks(orders):
+    here, theirs = conversion.c.storefront_id == storefront_id, _theirs(person)
+    for some in _chunks(sorted(person.orders)):
         yield order_line, (order_line.c.storefront_id == storefront_id) & order_line.c.order_id.in_(some)
         yield conversion, here & not_(theirs) & conversion.c.order_id.in_(some)  # what others sent about these orders
     yield conversion, here & theirs
@@ -99,28 +126,39 @@ def _places(
     for some in _chunks(visitors):
         yield offer_view, (offer_view.c.storefront_id == storefront_id) & offer_view.c.visitor_id.in_(some)
     for table in (link, visitor_customer):
-        named = or_(table.c.visitor_id.in_(visitors), table.c.customer_id.in_(customers))
+        named = or_(
+            table.c.visitor_id.in_(visitors) if visitors else false(),
+            table.c.customer_id.in_(customers) if customers else false(),
+        )
         yield table, (table.c.storefront_id == storefront_id) & named
 
 
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def _refused(conn: Connection, storefront_id: StorefrontId, person: Person) -> Iterator[quarantine.Held]:
+    named = Named(person.ids, person.orders)
+    return (event for event in quarantine.held(conn, storefront_id) if named.in_body(event.body))
+
+
+def _delivered(conn: Connection, storefront_id: StorefrontId, person: Person) -> Iterator[inbox.Held]:
+    named = Named(person.ids, person.orders)
+    for held in inbox.kept_bodies(conn, storefront_id):
+        if named.in_body(held.delivery.body, is_order=held.delivery.topic.lower().startswith("order")):
+            yield held
+
+
+def _definitions(
+    conn: Connection, storefront_id: StorefrontId, person: Person
+) -> Iterator[tuple[Table, int, dict[str, Any], dict[str, Any]]]:
+    """Definitions that name the person: the table, the row, what it says of them, and that without them."""
+    named = Named(person.ids)
+    for table, columns in _DEFINING:
+        query = select(table.c.id, *(table.c[name] for name in columns)).where(table.c.storefront_id == storefront_id)
+        for row in conn.execute(query).all():
+            before = {name: row._mapping[name] for name in columns}
+            without = {name: named.removed(value) for name, value in before.items()}
+            if without != before:
+                yield table, row.id, before, without
+
+
+def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(values), _CHUNK):
         yield values[start : start + _CHUNK]
-
-
-def _is_about(body: bytes, person: Person) -> bool:
-    """Whether a refused event names the person: as it stands, or however its JSON spells it."""
-    if any(name.encode() in body for name in person.ids):
-        return True
-    try:
-        return _names(msgspec.json.decode(body), person.ids)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-
-
-def _names(value: Any, ids: frozenset[str]) -> bool:
-    if isinstance(value, dict):
-        return any(_names(each, ids) for each in value.values())
-    if isinstance(value, list):
-        return any(_names(each, ids) for each in value)
-    return isinstance(value, str) and value in ids

@@ -62,6 +62,7 @@ storefront = Table(
     Column("holdout", Integer, nullable=False, server_default="0"),  # hundredths of a percent
     Column("holdout_seed", Text, nullable=False, server_default=""),
     Column("return_days", Integer, nullable=False, server_default="30"),  # after which an order counts as kept
+    Column("retention_days", Integer),  # after which what is known about people goes; NULL: it stays
 )
 
 api_key = Table(
@@ -311,12 +312,13 @@ currency_rate = Table(
 )
 
 webhook_secret = Table(
-    "webhook_secret",  # kept as it is: a signature can only be checked with the secret itself
+    "webhook_secret",  # sealed, not digested: a signature can only be checked with the secret itself
     metadata,
     Column("id", Integer, primary_key=True),
     _storefront_id(),
     Column("source", Text, nullable=False),
     Column("secret", Text, nullable=False),
+    Column("sealed", Boolean, nullable=False, server_default=false()),  # false: from before secrets were sealed
     Column("created_at", BigInteger, nullable=False),
     Column("accepted_until", BigInteger),  # of a secret that was rotated away; NULL: the present one
     Index(None, "storefront_id", "source"),

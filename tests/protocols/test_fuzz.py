@@ -17,7 +17,7 @@ from experiments.storage.database import writing
 from experiments.storage.inbox import Source
 from tests.conftest import sqlite_copy
 from tests.protocols.inprocess import Here, application
-from tests.protocols.test_webhooks import SECRET, deliver, example, payload
+from tests.protocols.test_webhooks import SEAL, SECRET, deliver, example, payload
 from tests.shop import NOW
 
 EXAMPLES = settings(max_examples=30, deadline=None)
@@ -77,7 +77,7 @@ def with_secrets(opened: Callable[[], Here]) -> Here:
     made = opened()
     with writing(made.engine) as conn:
         for source in ("shopify", "woocommerce"):
-            inbox.add_webhook(conn, made.shop.storefront.id, source, SECRET, NOW, "test")
+            inbox.add_webhook(conn, made.shop.storefront.id, source, SECRET, NOW, "test", SEAL)
     return made
 
 

@@ -10,6 +10,7 @@ import requests
 from rudderstack.analytics.client import Client as RudderStack
 from segment.analytics.client import Client as Segment
 
+from experiments.sealing import Seal
 from experiments.service import inbox
 from experiments.storage.database import writing
 from experiments.storage.storefronts import get_storefront
@@ -23,6 +24,7 @@ from webapp.clock import now
 NODE = shutil.which("node")
 MODULES = Path(__file__).parents[1] / "e2e" / "node_modules"
 ORDERS = 40
+SEAL = Seal(["test"])  # as the server's
 
 
 def bought(i: int) -> dict[str, object]:
@@ -126,7 +128,7 @@ def test_segments_node_client_has_every_order_counted_once(tenant: Tenant) -> No
 def test_a_shop_that_sends_again_until_it_is_answered_has_every_order_counted_once(tenant: Tenant) -> None:
     secret = "shpss_0123456789abcdef"
     with writing(tenant.engine) as conn:
-        inbox.add_webhook(conn, get_storefront(conn, tenant.name).id, "shopify", secret, now(), "test")
+        inbox.add_webhook(conn, get_storefront(conn, tenant.name).id, "shopify", secret, now(), "test", SEAL)
     with flaky_proxy(tenant.public.url) as flaky, requests.Session() as session:
         for i in range(20):
             paid = {"id": i, "financial_status": "paid", "currency": "EUR", "subtotal_price": f"{i}.50"}

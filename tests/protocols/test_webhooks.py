@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner
 from werkzeug.test import TestResponse
 
+from experiments.errors import NotFound
 from experiments.moment import DAY, Micros
+from experiments.sealing import Seal, Unsealable
 from experiments.service import inbox
 from experiments.storage.database import writing
 from experiments.storage.inbox import Source
@@ -24,6 +26,7 @@ from webapp.clock import now
 
 PAYLOADS = Path(__file__).parent / "payloads"
 SECRET = "shpss_0123456789abcdef"
+SEAL = Seal(["test"])  # as the application's
 NAMES: dict[Source, tuple[str, str, str]] = {
     "shopify": ("X-Shopify-Hmac-Sha256", "X-Shopify-Topic", "X-Shopify-Webhook-Id"),
     "woocommerce": ("X-WC-Webhook-Signature", "X-WC-Webhook-Topic", "X-WC-Webhook-Delivery-ID"),
@@ -42,7 +45,7 @@ def here(open_here: Callable[[], Here]) -> Here:
     made = open_here()
     with writing(made.engine) as conn:
         for source in SOURCES:
-            inbox.add_webhook(conn, made.shop.storefront.id, source, SECRET, NOW, "test")
+            inbox.add_webhook(conn, made.shop.storefront.id, source, SECRET, NOW, "test", SEAL)
     return made
 
 
@@ -122,7 +125,7 @@ def test_a_storefront_without_a_secret_takes_nothing(open_here: Callable[[], Her
 def test_one_storefronts_secret_opens_no_other(here: Here, open_here: Callable[[], Here]) -> None:
     other = open_here()
     with writing(other.engine) as conn:
-        inbox.add_webhook(conn, other.shop.storefront.id, "shopify", "another secret 0123", NOW, "test")
+        inbox.add_webhook(conn, other.shop.storefront.id, "shopify", "another secret 0123", NOW, "test", SEAL)
     assert deliver(other, "shopify", *example("shopify")).status_code == 401
 
 
@@ -144,13 +147,15 @@ def test_both_secrets_sign_while_they_are_rotated_and_the_old_one_ends(here: Her
 
     assert answers() == [200, 401]
     with writing(here.engine) as conn:
-        inbox.rotate_webhook(conn, shop, "shopify", new, Micros(at + DAY), at, "test")
+        inbox.rotate_webhook(conn, shop, "shopify", new, Micros(at + DAY), at, "test", SEAL)
     assert answers() == [200, 200]
     with writing(here.engine) as conn:
         assert inbox.withdraw_webhook(conn, shop, "shopify", now(), "test") == 1
     assert answers() == [401, 200]
     with writing(here.engine) as conn:
-        inbox.rotate_webhook(conn, shop, "shopify", SECRET, Micros(at - 1), at, "test")  # the grace is over already
+        inbox.rotate_webhook(
+            conn, shop, "shopify", SECRET, Micros(at - 1), at, "test", SEAL
+        )  # the grace is over already
     assert answers() == [200, 401]
 
 
@@ -296,7 +301,10 @@ def test_what_cannot_be_recorded_stays_with_its_reason_and_is_replayed(
     assert state(deliver(here, "shopify", "orders/paid", foreign, "0")) == "done"  # still known
 
 
-def test_the_command_line_adds_rotates_and_withdraws(open_here: Callable[[], Here]) -> None:
+def test_the_command_line_adds_rotates_and_withdraws(
+    open_here: Callable[[], Here], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OFFERLAB_SECRET_KEY", "test")
     here = open_here()
     key, url = here.shop.storefront.key, str(here.engine.url)
 
@@ -320,3 +328,86 @@ def test_the_command_line_adds_rotates_and_withdraws(open_here: Callable[[], Her
     assert run("withdraw") == "the old secret is withdrawn\n"
     assert deliver(here, "woocommerce", topic, body, secret=secret).status_code == 401
     assert run("withdraw") == "there was no old secret\n"
+
+
+def test_a_secret_that_another_key_sealed_is_a_503_until_that_key_is_named(
+    open_here: Callable[[], Here], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = open_here()
+    key, url = here.shop.storefront.key, str(here.engine.url)
+    monkeypatch.setenv("OFFERLAB_SECRET_KEY", "the-key-before")
+    added = ["webhook", "add", "--source", "shopify", "--secret", SECRET, "--storefront", key, "--database", url]
+    assert CliRunner().invoke(offerlab, added).exit_code == 0
+    topic, body = example("shopify")
+    answer = deliver(here, "shopify", topic, body)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert here.ledger.inbox() == []
+    monkeypatch.setenv("OFFERLAB_SECRET_KEY", "test")
+    upgrade = ["upgrade", "--database", url]
+    assert isinstance(CliRunner().invoke(offerlab, upgrade).exception, Unsealable)
+    monkeypatch.setenv("OFFERLAB_OLD_SECRET_KEYS", "an-older-one the-key-before")
+    assert CliRunner().invoke(offerlab, upgrade).exit_code == 0
+    assert state(deliver(here, "shopify", topic, body)) == "done"
+
+
+def test_shopifys_request_to_forget_a_customer_is_carried_out_at_once(here: Here) -> None:
+    topic, body = example("shopify")
+    customer, order = str(body["customer"]["id"]), str(body["id"])
+    visitor = next(note["value"] for note in body["note_attributes"] if note["name"] == "offerlab_visitor_id")
+    here.shop.link(visitor, customer)
+    here.shop.expose({"visitor_id": visitor, "experiment": "offers", "variant": "upsell"})
+    assert state(deliver(here, "shopify", topic, body, "d1")) == "done"
+    guest = body | {"id": 77, "customer": None, "note_attributes": []}
+    stranger = {
+        "id": 78,
+        "financial_status": "paid",
+        "subtotal_price": "1.00",
+        "currency": "EUR",
+        "customer": {"id": 5},
+    }
+    assert [state(deliver(here, "shopify", topic, one, f"g{i}")) for i, one in enumerate((guest, stranger))] == [
+        "done", "done",
+    ]  # fmt: skip
+    request = {"shop_id": 1, "shop_domain": "s.example", "orders_to_redact": [77], "customer": {"id": int(customer)}}
+    for _ in range(2):
+        assert state(deliver(here, "shopify", "customers/redact", request, "r1")) == "done"
+    assert set(here.ledger.orders()) == {"78"}
+    assert (here.ledger.links(), here.ledger.exposures()) == (set(), set())
+    held = here.ledger.inbox()
+    assert [bool(one["body"]) for one in held] == [False, False, True, False]
+    left = str(held) + str(here.ledger.rows())
+    assert [name for name in (customer, visitor, order) if name in left] == []
+
+
+def test_shopifys_question_about_a_customer_waits_for_a_person_and_says_how_to_answer(here: Here) -> None:
+    answer = deliver(here, "shopify", "customers/data_request", {"customer": {"id": 42}, "orders_requested": []}, "q1")
+    assert state(answer) == "failed"
+    assert f"offerlab export DIRECTORY --storefront {here.shop.storefront.key} --customer 42" in answer.json["reason"]
+    inbox.settle(here.engine, here.shop.view, here.ledger.inbox()[0]["id"], "ann@example.com", NOW)
+    (one,) = here.ledger.inbox()
+    assert (one["state"], one["reason"], one["body"]) == ("ignored", "settled by ann@example.com", b"")
+    with pytest.raises(NotFound):
+        inbox.settle(here.engine, here.shop.view, one["id"], "ann@example.com", NOW)
+    for empty in ({"customer": None}, {}):
+        assert state(deliver(here, "shopify", "customers/redact", empty, str(empty))) == "ignored"
+
+
+def test_a_shop_that_left_is_forgotten_with_everybody_and_its_neighbours_stay(
+    here: Here, open_here: Callable[[], Here]
+) -> None:
+    other = open_here()
+    topic, body = example("shopify")
+    for one in (here, other):
+        one.shop.expose({"visitor_id": "v1", "experiment": "offers", "variant": "upsell"})
+        one.shop.convert({"type": "order"})
+        one.shop.link("v1", "c1")
+    deliver(here, "shopify", topic, body)
+    assert state(deliver(here, "shopify", "shop/redact", {"shop_id": 1, "shop_domain": "s"}, "r2")) == "done"
+    assert (here.ledger.rows(), here.ledger.exposures(), here.ledger.links()) == ([], set(), set())
+    assert here.ledger.quarantined() == []
+    assert not any(one["body"] for one in here.ledger.inbox())
+    assert len(other.ledger.exposures()) == 2
+    assert len(other.ledger.quarantined()) == 1
+    unsigned = deliver(other, "shopify", "shop/redact", {}, "r3", secret="not the secret of it")
+    assert unsigned.status_code == 401
+    assert len(other.ledger.exposures()) == 2

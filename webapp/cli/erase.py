@@ -1,5 +1,6 @@
 """`offerlab erase`."""
 
+from collections.abc import Collection
 from datetime import date, datetime, time
 
 import click
@@ -17,21 +18,25 @@ from webapp.clock import now
 @click.option("--visitor", metavar="ID", help="This visitor's data.")
 @click.option("--customer", metavar="ID", help="This customer's data, and that of the visitors that belong to it.")
 @click.option("--before", metavar="DATE", help="All events from before that day, of experiments that are over.")
+@click.option("--expired", is_flag=True, help="What is past the storefront's retention period; for a daily job.")
 @options.database
 def command(
-    storefront: str, visitor: str | None, customer: str | None, before: str | None, database: str | None
+    storefront: str, visitor: str | None, customer: str | None, before: str | None, expired: bool, database: str | None
 ) -> None:
-    """Delete one person's data everywhere, or all events past their time. This cannot be undone.
+    """Delete one person's data everywhere, or all that is past its time. This cannot be undone.
 
     Reports count what is left. The audit says that data was deleted and how much, not whose.
     """
-    from experiments.service.erasing import erase, erase_before, person_of
+    from experiments.service.erasing import enforce_retention, erase, erase_before, person_of
 
-    if before is not None and (visitor or customer):
-        raise Invalid.at("before", "stands alone: it is about everyone")
+    if (before is not None or expired) and (visitor or customer or (before is not None and expired)):
+        raise Invalid.at("expired" if expired else "before", "stands alone: it is about everyone")
+    holding: Collection[str] = ()
     with options.opened(database) as engine, writing(engine) as conn:
         shop = get_storefront(conn, storefront)
-        if before is not None:
+        if expired:
+            gone, holding = enforce_retention(conn, shop, "command line", now())
+        elif before is not None:
             try:
                 day = date.fromisoformat(before)
             except ValueError:
@@ -42,5 +47,7 @@ def command(
     for table, rows in sorted(gone.items()):
         if rows:
             click.echo(f"{table} {rows}")
+    for key in holding:
+        click.echo(f"{key} still measures: what it counts stays until it is stopped")
     if not any(gone.values()):
         click.echo("there was nothing to delete")

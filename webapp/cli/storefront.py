@@ -53,10 +53,16 @@ def add(key: str, currency: str, timezone: str, origins: tuple[str, ...], name: 
 @click.option("--gpc/--no-gpc", "honours_gpc", default=None, help="Whether Sec-GPC: 1 counts as no consent.")
 @click.option("--holdout", metavar="SHARE", help="Visitors who see nothing of the programme, as 5%; at most half.")
 @click.option("--return-days", type=click.IntRange(0, 3650), help="Days after which an order counts as kept.")
+@click.option(
+    "--retention-days",
+    type=click.IntRange(0, 36500),
+    help="Days that what is known about people is kept; 0: for ever. `offerlab erase --expired` sees to it.",
+)
 @options.database
 def change(
-    key: str, origins: tuple[str, ...], holdout: str | None, return_days: int | None, database: str | None, **given: Any
-) -> None:
+    key: str, origins: tuple[str, ...], holdout: str | None, return_days: int | None, retention_days: int | None,
+    database: str | None, **given: Any,
+) -> None:  # fmt: skip
     """Change settings of a storefront; what is not given stays. Prints all of them."""
     changes = {name: value for name, value in given.items() if value is not None}
     if origins:
@@ -66,6 +72,8 @@ def change(
     with options.opened(database) as engine, writing(engine) as conn:
         if return_days is not None:
             change_storefront(conn, get_storefront(conn, key).id, return_days=return_days)
+        if retention_days is not None:
+            change_storefront(conn, get_storefront(conn, key).id, retention_days=retention_days or None)
         changed = change_settings(conn, get_storefront(conn, key), changes, "command line", now())
     for setting, value in storefront_json(changed).items():
         click.echo(f"{setting} {' '.join(value) if isinstance(value, list) else value}")

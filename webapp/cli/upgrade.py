@@ -2,14 +2,19 @@
 
 import click
 
-from experiments.storage.database import upgrade
+from experiments.storage.database import upgrade, writing
+from experiments.storage.inbox import seal_secrets
 from webapp.cli import options
+from webapp.config import load
+from webapp.lab import the_seal
 
 
 @click.command("upgrade")
 @options.database
 def command(database: str | None) -> None:
-    """Bring the database's schema to the newest migration."""
+    """Bring the database's schema to the newest migration, and seal webhooks' secrets under OFFERLAB_SECRET_KEY."""
     with options.opened(database, checked=False) as engine:
         upgrade(engine)
+        with writing(engine) as conn:
+            seal_secrets(conn, the_seal(load()))
     click.echo("The schema is up to date.")

@@ -14,7 +14,8 @@ from experiments.storage.inbox import OPEN, SOURCES, Held, Source, deliveries, f
 from experiments.storage.storefronts import get_storefront
 from webapp.cli import options
 from webapp.clock import now
-from webapp.lab import new_id, new_token
+from webapp.config import load
+from webapp.lab import new_id, new_token, the_seal
 
 HOUR = 3_600_000_000
 ACTOR = "command line"
@@ -42,7 +43,7 @@ def add(storefront: str, source: Source, secret: str | None, database: str | Non
     """Set a source's first secret, and print where its webhooks go."""
     chosen = _chosen(secret)
     with options.opened(database) as engine, writing(engine) as conn:
-        inbox.add_webhook(conn, get_storefront(conn, storefront).id, source, chosen, now(), ACTOR)
+        inbox.add_webhook(conn, get_storefront(conn, storefront).id, source, chosen, now(), ACTOR, the_seal(load()))
     click.echo(f"deliver to: /webhooks/{source}/{storefront}")
     _show(secret, chosen)
 
@@ -56,10 +57,10 @@ def add(storefront: str, source: Source, secret: str | None, database: str | Non
 @options.database
 def rotate(storefront: str, source: Source, secret: str | None, grace: int, database: str | None) -> None:
     """Set a new secret; the old one is accepted for a while, as deliveries are under way."""
-    chosen, at = _chosen(secret), now()
+    chosen, at, seal = _chosen(secret), now(), the_seal(load())
     until = Micros(at + grace * HOUR)
     with options.opened(database) as engine, writing(engine) as conn:
-        inbox.rotate_webhook(conn, get_storefront(conn, storefront).id, source, chosen, until, at, ACTOR)
+        inbox.rotate_webhook(conn, get_storefront(conn, storefront).id, source, chosen, until, at, ACTOR, seal)
     click.echo(f"the old secret is accepted until {iso(until)}")
     _show(secret, chosen)
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from experiments.errors import Invalid
-from experiments.service.inbox import Meaning
+from experiments.service.inbox import Meaning, Redaction
 from experiments.service.snapshot import StorefrontView
 from experiments.shape import decode
 from experiments.storage.inbox import Delivery
@@ -122,6 +122,13 @@ class Customer(msgspec.Struct, frozen=True):
     id: int | str | None = None
 
 
+class Privacy(msgspec.Struct, frozen=True):
+    """The body of Shopify's three privacy webhooks."""
+
+    customer: Customer | None = None
+    orders_to_redact: list[int | str] = []
+
+
 class Order(msgspec.Struct, frozen=True):
     """The body of `orders/…`: the fields that are read."""
 
@@ -152,7 +159,7 @@ def read(view: StorefrontView, delivery: Delivery) -> Meaning:
     """What a delivery says; Invalid or Malformed where it cannot be read."""
     topic = delivery.topic.strip().lower()
     if topic in PRIVACY:
-        raise Invalid.at("", f"{topic}: a person has to answer this, and to erase what is asked for")
+        return _privacy(topic, decode(delivery.body, Privacy), view)
     if topic == "refunds/create":
         return _meaning([_refund(decode(delivery.body, Refund), view)], "no money was given back")
     if topic.startswith("orders/") and topic not in {"orders/edited", "orders/delete"}:
@@ -165,6 +172,22 @@ def read(view: StorefrontView, delivery: Delivery) -> Meaning:
         records = [_order(order, view), *(_refund(refund, view) for refund in order.refunds)] if paid else []
         return _meaning([*records, _cancellation(order)], f"not paid: {order.financial_status}")
     return Meaning(ignored=f"the topic {topic[:100] or 'is missing:'} is not one that counts here")
+
+
+def _privacy(topic: str, request: Privacy, view: StorefrontView) -> Meaning:
+    """Erasures are carried out; a question about somebody's data is for a person to answer."""
+    customer = None if request.customer is None or request.customer.id is None else str(request.customer.id)
+    if topic == "shop/redact":
+        return Meaning(redaction=Redaction(everybody=True))
+    if topic == "customers/redact":
+        orders = frozenset(map(str, request.orders_to_redact))
+        if customer is None and not orders:
+            return Meaning(ignored="it names nobody")
+        return Meaning(redaction=Redaction(customer, orders))
+    if customer is None:
+        return Meaning(ignored="it names nobody")
+    how = f"offerlab export DIRECTORY --storefront {view.storefront.key} --customer {customer}"
+    raise Invalid.at("", f"customer {customer} asks what is kept about them: {how}")
 
 
 def _meaning(records: Iterable[Record | None], nothing: str) -> Meaning:

@@ -5,6 +5,7 @@ again. What it could not be made of stays in the inbox with the reason.
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,8 +14,9 @@ from typing import Any, cast
 import msgspec
 from flask import Blueprint, Response, request
 
-from experiments.errors import NotFound
+from experiments.errors import NotFound, Unavailable
 from experiments.moment import Micros
+from experiments.sealing import Unsealable
 from experiments.service.inbox import Read, is_signed, take_delivery
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.inbox import Delivery, Source
@@ -24,6 +26,7 @@ from webapp.lab import Lab, new_id, the_lab
 from webapp.protocols import shopify, woocommerce
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+log = logging.getLogger(__name__)
 
 READERS: Mapping[Source, Read] = MappingProxyType({"shopify": shopify.read, "woocommerce": woocommerce.read})
 SIGNATURE = {"shopify": "X-Shopify-Hmac-Sha256", "woocommerce": "X-WC-Webhook-Signature"}
@@ -56,7 +59,7 @@ def deliver(source: str, storefront: str) -> Response:
     if source == "woocommerce" and PING.match(body):
         return _json(200, {"state": "pong"})
     signed = request.headers.get(SIGNATURE[source], "")
-    if not is_signed(lab.engine, view.storefront.id, known, body, signed, at):
+    if not _is_signed(lab, view, known, body, signed, at):
         raise Unauthorized(f"{SIGNATURE[source]} is not this body's signature by a secret of this storefront")
     headers = {name: value[:500] for name in KEPT if (value := request.headers.get(name)) is not None}
     delivery = Delivery(known, _delivery_id(headers, body), headers.get(TOPIC[source], ""), headers, _lean(body), at)
@@ -69,6 +72,14 @@ def refused(error: Exception) -> Response:
     """The one error shape."""
     status, headers, shape = problem_of(error)
     return _json(status, shape, {"Content-Type": PROBLEM_JSON} | headers)
+
+
+def _is_signed(lab: Lab, view: StorefrontView, source: Source, body: bytes, signed: str, at: Micros) -> bool:
+    try:
+        return is_signed(lab.engine, view.storefront.id, source, body, signed, at, lab.seal)
+    except Unsealable as refusal:  # the shop sends again, and may find it mended
+        log.warning("webhooks of %s for %s are refused: %s", source, view.storefront.key, refusal.message)
+        raise Unavailable("The secret of these webhooks cannot be read just now", retry_after=60) from None
 
 
 def _view(lab: Lab, key: str, at: Micros) -> StorefrontView:
