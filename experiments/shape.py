@@ -1,6 +1,7 @@
 """From untrusted JSON to a typed value: the one place where a shape error becomes a FieldError."""
 
 import re
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,10 +25,15 @@ _PLAIN = {
 """What msgspec says for machines, as people would say it."""
 
 
+@cache
+def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(shape)
+
+
 def decode(body: bytes, shape: type[T]) -> T:
     """JSON bytes as `shape`; Malformed where it is no JSON, Invalid (naming the field) where it does not fit."""
     try:
-        return msgspec.json.decode(body, type=shape)
+        return _decoder(shape).decode(body)
     except msgspec.ValidationError as error:
         raise invalid(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

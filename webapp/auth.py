@@ -2,13 +2,14 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qs
 
+import msgspec
+
 from experiments.errors import Forbidden
 from experiments.moment import Micros
-from experiments.service.snapshot import Snapshots, StorefrontView
+from experiments.service.snapshot import Snapshot, Snapshots, StorefrontView
 from experiments.storage.keys import KeyKind, digest
 from webapp.errors import Unauthorized
 
@@ -21,8 +22,7 @@ class Headers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(msgspec.Struct, frozen=True):
     """What a key opens: one storefront, as public, secret or admin."""
 
     view: StorefrontView
@@ -51,17 +51,19 @@ def open_with(snapshots: Snapshots, key: str, headers: Headers, now: Micros) -> 
 
     A key that is not known may be new: the store is asked once more before it is refused.
     """
-    snapshot, sealed = snapshots.current(now), digest(key)
-    opened = snapshot.keys.get(sealed)
-    if opened is None:
-        snapshot = snapshots.refresh(now)
-        opened = snapshot.keys.get(sealed)
-    if opened is None:
+    caller = _opened(snapshots.current(now), key) or _opened(snapshots.refresh(now), key)
+    if caller is None:
         raise Unauthorized("This key is not known here")
+    check_origin(caller.view, caller.kind, headers.get("Origin"))
+    return caller
+
+
+def _opened(snapshot: Snapshot, key: str) -> Access | None:
+    opened = snapshot.keys.get(digest(key))
+    if opened is None:
+        return None
     storefront_id, kind = opened
-    view = snapshot.storefronts[storefront_id]
-    check_origin(view, kind, headers.get("Origin"))
-    return Access(view, kind, f"key …{key[-4:]}")
+    return Access(snapshot.storefronts[storefront_id], kind, f"key …{key[-4:]}")
 
 
 def require_admin(caller: Access) -> None:

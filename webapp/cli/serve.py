@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from webapp.front import Front
 
 
-REQUESTS, WAITING = 32, 512
-"""Requests that a worker works on at once, and that may wait; the streams that it holds come on top of both."""
+REQUESTS, WAITING = 24, 512
+"""Requests that a worker works on at once, and that may wait; the streams that it holds come on top of both.
+
+The server makes as many threads as it may where requests wait, and each costs the others: threads take turns."""
 STOPS_WITHIN = 5
 """Seconds that a worker has to answer what was asked; the server waits so long for connections that are only kept."""
 
