@@ -1,7 +1,7 @@
 """Statistics of offer experiments: from rows or sums to a report with its verdict."""
 
 from analysis.analysis_plan import AnalysisPlan as AnalysisPlan
-from analysis.frames import read_table as read_table
+from analysis.files import read_table as read_table
 from analysis.moments import Moments as Moments
 from analysis.notebook import analyze as analyze
 from analysis.plan import plan as plan

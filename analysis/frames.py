@@ -1,23 +1,18 @@
-"""Tables from files and DataFrames, and their columns as arrays of numbers."""
+"""Tables from DataFrames, and the columns of tables as arrays of numbers and of words."""
 
-import gzip
-import lzma
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyarrow import csv, json, parquet
 
 from analysis import exact
-from experiments.errors import Invalid, Malformed, NotFound
+from experiments.errors import Invalid
 
 Array = NDArray[Any]
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,105 +38,83 @@ class Labels:
     words: tuple[str, ...]
 
 
-def read_table(path: str | Path, text: Iterable[str] = (), only: Iterable[str] | None = None) -> pa.Table:
-    """A table from CSV, TSV, NDJSON (each plain, .gz or .xz) or Parquet; columns in `text` are kept as written.
+def as_table(frame: Any, only: Iterable[str] | None = None) -> pa.Table:
+    """An Arrow table of a pandas, Polars (lazy too) or Arrow DataFrame, through narwhals; of the columns `only`.
 
-    `only` are the columns needed. Raises NotFound, Malformed, or Invalid naming a column that is not there.
+    Raises Invalid, naming the column that is missing, stands twice or has no one type.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise NotFound(f"no file {path}")
-    packed = path.suffix.lower() in _OPENERS
-    kind = path.with_suffix("").suffix.lower() if packed else path.suffix.lower()
-    try:
-        if kind == ".parquet":
-            return _read_parquet(path, set(text), only)
-        with _open(path) as stream:
-            if kind in {".ndjson", ".jsonl"}:
-                return json.read_json(stream)
-            if kind in {".csv", ".tsv", ".txt"}:
-                return _read_csv(stream, path, "\t" if kind == ".tsv" else ",", set(text), only)
-    except (pa.ArrowInvalid, OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise Malformed(f"{path.name}: {str(error).splitlines()[0]}") from error
-    raise Malformed(f"{path.name}: neither .csv, .tsv, .ndjson, .jsonl (plain, .gz or .xz) nor .parquet")
-
-
-def _open(path: Path) -> IO[bytes]:
-    opener = _OPENERS.get(path.suffix.lower())
-    return cast("IO[bytes]", opener(path, "rb") if opener else path.open("rb"))
-
-
-def _read_csv(stream: IO[bytes], path: Path, delimiter: str, text: set[str], only: Iterable[str] | None) -> pa.Table:
-    header = _header(path, delimiter)
-    wanted = None if only is None else [c for c in header if c in set(only)]
-    if wanted is not None:
-        _refuse_missing(set(only or ()), header)
-    words = dict.fromkeys(text & set(header), pa.dictionary(pa.int32(), pa.string()))
-    convert = csv.ConvertOptions(column_types=words, include_columns=wanted or None, strings_can_be_null=False)
-    return csv.read_csv(stream, csv.ReadOptions(), csv.ParseOptions(delimiter=delimiter), convert)
-
-
-def _header(path: Path, delimiter: str) -> list[str]:
-    import csv as plain
-
-    with _open(path) as stream:
-        first = stream.readline().decode("utf-8-sig")
-    return next(plain.reader([first], delimiter=delimiter), [])
-
-
-def _read_parquet(path: Path, text: set[str], only: Iterable[str] | None) -> pa.Table:
-    names = parquet.read_schema(path).names
-    if only is not None:
-        _refuse_missing(set(only), names)
-    # without rows a column list of none would forget their number
-    return parquet.read_table(
-        path, columns=[c for c in names if c in set(only)] if only else None, read_dictionary=sorted(text & set(names))
-    )
-
-
-def as_table(frame: Any) -> pa.Table:
-    """An Arrow table of a pandas, Polars or Arrow DataFrame, through narwhals."""
     if isinstance(frame, pa.Table):
-        return frame
+        found = frame
+        if only is not None:
+            refuse_missing(set(only), frame.column_names)
+            found = frame.select([c for c in frame.column_names if c in set(only)])
+        return found
     import narwhals
+    from narwhals.exceptions import DuplicateError
 
     try:
-        return narwhals.from_native(frame, eager_only=True).to_arrow()
+        wrapped = narwhals.from_native(frame)
+        names = wrapped.collect_schema().names()
     except TypeError:
         raise Invalid.at("table", f"a DataFrame is needed, not {type(frame).__name__}") from None
+    except DuplicateError as error:
+        raise Invalid.at("table", str(error).splitlines()[0]) from None
+    wanted = names if only is None else [c for c in names if c in set(only)]
+    refuse_missing(set(only or ()), names)
+    chosen = wrapped.select(*wanted)
+    eager = chosen.collect() if isinstance(chosen, narwhals.LazyFrame) else chosen
+    # without columns a table would forget how many rows it has
+    return pa.table({name: _as_arrow(name, eager.get_column(name)) for name in wanted})
+
+
+def _as_arrow(name: str, series: Any) -> Any:
+    try:
+        return series.to_arrow()
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise Invalid.at(name, f"its values have no one type: {str(error).splitlines()[0]}") from None
 
 
 def numbers(table: pa.Table, name: str) -> Numbers:
-    """A column of the table as numbers; a blank is unknown. Raises Invalid where it holds words."""
+    """A column of the table as numbers; a blank is unknown. Raises Invalid where it holds anything else."""
+    return fixed(*plain_numbers(table, name))
+
+
+def fixed(values: Array, known: NDArray[np.bool_] | None) -> Numbers:
+    """Numbers as integers of a scale where they can be."""
+    found = exact.as_integers(values)
+    return Numbers(values.astype(np.float64), 0, known) if found is None else Numbers(found[0], found[1], known)
+
+
+def plain_numbers(table: pa.Table, name: str) -> tuple[Array, NDArray[np.bool_] | None]:
+    """A column's values as they are, 0 where blank, and which are known; None where all are."""
     column = _column(table, name)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_dictionary(column.type):
+    if pa.types.is_dictionary(column.type):
+        column = pc.cast(column, column.type.value_type)
+    if pa.types.is_null(column.type):
+        return np.zeros(len(column), dtype=np.int64), np.zeros(len(column), dtype=bool)
+    if _is_text(column.type):
         column = _from_words(name, column)
-    if pa.types.is_decimal(column.type):
+    if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
         column = pc.cast(column, pa.float64())
     if pa.types.is_boolean(column.type):
         column = pc.cast(column, pa.int8())
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_null(column.type)):
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise Invalid.at(name, f"a column of numbers is needed, not of {column.type}")
     known = None
-    if pa.types.is_null(column.type):
-        return Numbers(np.zeros(len(column), dtype=np.int64), 0, np.zeros(len(column), dtype=bool))
     if column.null_count:
         known = pc.is_valid(column).to_numpy()
         column = pc.fill_null(column, 0)
     values = column.to_numpy()
     if values.dtype.kind == "f":
         known, values = _without_nan(name, values, known)
-    fixed = exact.as_integers(values)
-    return Numbers(values.astype(np.float64), 0, known) if fixed is None else Numbers(fixed[0], fixed[1], known)
+    return values, known
 
 
 def labels(table: pa.Table, name: str) -> Labels:
-    """A column of the table as words, in order of first appearance; blank is -1."""
+    """A column of the table as words, in order of first appearance; blank is -1. Raises Invalid where it has none."""
     column = _column(table, name)
-    if not pa.types.is_dictionary(column.type):
-        column = pc.cast(column, pa.string()).dictionary_encode()
-    elif not pa.types.is_string(column.type.value_type):
-        column = pc.cast(column, pa.dictionary(pa.int32(), pa.string()))
+    if not (pa.types.is_dictionary(column.type) and pa.types.is_string(column.type.value_type)):
+        column = _as_words(name, column)
     encoded = column.unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
@@ -155,6 +128,18 @@ def labels(table: pa.Table, name: str) -> Labels:
     return _occurring(codes, words)
 
 
+def _as_words(name: str, column: Any) -> Any:
+    """Encoded; whole numbers in a column of floats are written without a point, as they were before a blank came in."""
+    try:
+        if pa.types.is_dictionary(column.type):
+            column = pc.cast(column, column.type.value_type)
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), None, column)
+        return pc.cast(column, pa.string()).dictionary_encode()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise Invalid.at(name, f"a column of words is needed, not of {column.type}") from None
+
+
 def _occurring(codes: NDArray[np.int32], words: list[str]) -> Labels:
     """Without the words that no row has: a filtered table keeps the levels that it lost."""
     seen = np.bincount(codes[codes >= 0], minlength=len(words)) > 0
@@ -165,14 +150,21 @@ def _occurring(codes: NDArray[np.int32], words: list[str]) -> Labels:
 
 
 def _column(table: pa.Table, name: str) -> Any:
-    _refuse_missing({name}, table.column_names)
+    refuse_missing({name}, table.column_names)
     return table.column(name)
 
 
-def _refuse_missing(wanted: set[str], names: list[str]) -> None:
-    missing = sorted(wanted - set(names))
-    if missing:
-        raise Invalid.at(missing[0], f"no such column; the columns are {', '.join(names)}")
+def refuse_missing(wanted: set[str], names: list[str]) -> None:
+    """Raises Invalid, naming a wanted column that is not there, or is there twice."""
+    for name in sorted(wanted):
+        if name not in names:
+            raise Invalid.at(name, f"no such column; the columns are {', '.join(names)}")
+        if names.count(name) > 1:
+            raise Invalid.at(name, "two columns have this name")
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _from_words(name: str, column: Any) -> Any:

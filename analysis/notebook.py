@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.analysis_plan import AnalysisPlan
-from analysis.frames import as_table, read_table
 from analysis.moments import Moments
-from analysis.populations import sample_table
+from analysis.populations import sample_file, sample_frame
 from analysis.reading import analyze_sample
 from analysis.report import Report
 from analysis.sample import Sample
@@ -48,7 +47,6 @@ def analyze(
         return analyze_sample(source, plan)
     if isinstance(source, Mapping) and all(isinstance(m, Moments) for m in source.values()):
         return analyze_sample(Sample.of(source, plan.metrics), plan)
-    if isinstance(source, str | Path):
-        source = read_table(source, text=[variant, *segments, *([unit] if unit else [])])
-    sample, plan = sample_table(as_table(source), plan, variant, unit, segments)
+    read = sample_file if isinstance(source, str | Path) else sample_frame
+    sample, plan = read(source, plan, variant, unit, segments)
     return analyze_sample(sample, plan)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,26 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.analysis_plan import AnalysisPlan
-from analysis.frames import Labels, Numbers, labels
+from analysis.files import Piece, read_pieces, read_table, table_pieces
+from analysis.frames import Labels, Numbers, as_table, labels
+from analysis.gathering import gather
 from analysis.moments import Moments
 from analysis.quantiles import summarise
 from analysis.sample import Cap, Population, QuantileSummary, Sample
 from analysis.tails import Arm
-from analysis.units import Mask, Rows, in_order, known_rows, of_first_row, read_rows, summed, units_with_rows
+from analysis.units import (
+    Mask,
+    Rows,
+    in_order,
+    known_rows,
+    learned,
+    lost_rows,
+    of_first_row,
+    read_rows,
+    refuse_no_control,
+    summed,
+    units_with_rows,
+)
 from experiments.errors import Invalid
 from experiments.metrics import COUNT, Metric
 
@@ -27,24 +42,29 @@ Caps = Mapping[str, float | None]
 class Cut:
     """Units in order of their variant: `order` lists them, variant i holds those from bounds[i] to bounds[i + 1].
 
-    Only units that did something are listed; `units` counts the idle ones too, whose columns are all 0.
+    Only units that did something are listed; `units` counts the idle ones too, whose columns are all 0. An `order` of
+    None is that of the rows themselves.
     """
 
     names: tuple[str, ...]
-    order: NDArray[np.int64]
+    order: NDArray[np.int64] | None
     bounds: tuple[int, ...]
     units: Mapping[str, int]
 
     @classmethod
     def of(cls, rows: Rows, units: Mask | None, counts: Mapping[str, int], columns: Iterable[Array]) -> "Cut":
         """The units of a mask, or all; `counts` are theirs by variant."""
+        if rows.idle is not None and units is None:
+            ends = np.searchsorted(rows.variant, np.arange(len(rows.names) + 1))
+            return cls(rows.names, None, tuple(map(int, ends)), counts)
         busy = np.zeros(len(rows.variant), dtype=bool)
         for values in columns:
             busy |= values != 0
         listed = np.flatnonzero(busy if units is None else busy & units)
         variant = rows.variant[listed]
         # a short integer sorts by radix, in one pass
-        order = np.argsort(variant.astype(np.int16, copy=False), kind="stable")
+        short = variant.astype(np.int16, copy=False) if len(rows.names) < 2**15 else variant
+        order = np.argsort(short, kind="stable")
         bounds = np.concatenate([[0], np.cumsum(np.bincount(variant, minlength=len(rows.names)))])
         return cls(rows.names, listed[order], tuple(map(int, bounds)), counts)
 
@@ -53,13 +73,47 @@ class Cut:
         return {name: ordered[a:b] for name, a, b in zip(self.names, self.bounds, self.bounds[1:], strict=False)}
 
 
-def sample_table(
-    table: pa.Table, plan: AnalysisPlan, variant: str, unit: str | None = None, segments: Sequence[str] = ()
+def sample_file(
+    path: str | Path, plan: AnalysisPlan, variant: str, unit: str | None = None, segments: Sequence[str] = ()
 ) -> tuple[Sample, AnalysisPlan]:
-    """The Sample of a table with one row a unit, or several with `unit`; the plan comes back with what was learned.
+    """The Sample of a file; the plan comes back with what was learned. Raises NotFound, Malformed or Invalid."""
+    text = {variant, *segments} | ({unit} if unit else set())
+    if _row_by_row(plan, unit, segments):
+        return _sample_pieces(read_pieces(path, text, _needed(plan) | text), plan, variant)
+    return _sample_whole(read_table(path, text, _needed(plan) | text), plan, variant, unit, segments)
 
-    Raises Invalid.
-    """
+
+def sample_frame(
+    frame: Any, plan: AnalysisPlan, variant: str, unit: str | None = None, segments: Sequence[str] = ()
+) -> tuple[Sample, AnalysisPlan]:
+    """The Sample of a DataFrame or table with one row a unit, or several with `unit`. Raises Invalid."""
+    table = as_table(frame, _needed(plan) | {variant, *segments} | ({unit} if unit else set()))
+    if _row_by_row(plan, unit, segments):
+        return _sample_pieces(table_pieces(table), plan, variant)
+    return _sample_whole(table, plan, variant, unit, segments)
+
+
+def _needed(plan: AnalysisPlan) -> set[str]:
+    return {c for m in plan.metrics for c in (*m.columns, *m.covariates)} - {COUNT}
+
+
+def _row_by_row(plan: AnalysisPlan, unit: str | None, segments: Sequence[str]) -> bool:
+    """Whether a row of zeros adds to the number of units and to nothing else, so that it need not be kept."""
+    counted = any(m.type == "quantile" or COUNT in m.columns for m in plan.metrics)
+    return unit is None and not segments and not counted
+
+
+def _sample_pieces(pieces: Iterable[Piece], plan: AnalysisPlan, variant: str) -> tuple[Sample, AnalysisPlan]:
+    rows, lost = gather(pieces, variant, sorted(_needed(plan)))
+    refuse_no_control(plan, variant, rows.names)
+    plan, rows, found = learned(plan, rows)
+    caps = {m.key: _cap(m, rows) for m in plan.metrics if m.cap is not None}
+    return replace(_sample(plan, rows, caps, None), checks=(*lost_rows(lost), *found)), plan
+
+
+def _sample_whole(
+    table: pa.Table, plan: AnalysisPlan, variant: str, unit: str | None, segments: Sequence[str]
+) -> tuple[Sample, AnalysisPlan]:
     rows, plan, found = read_rows(table, plan, variant, unit)
     caps = {m.key: _cap(m, rows) for m in plan.metrics if m.cap is not None}
     levels = {s: _levels(s, in_order(labels(table, s)), rows) for s in segments}
@@ -79,7 +133,7 @@ def _levels(segment: str, words: Labels, rows: Rows) -> dict[str, Mask]:
 
 def _sample(plan: AnalysisPlan, rows: Rows, caps: Caps, units: Mask | None) -> Sample:
     """The Sample of some units: metrics that lack the same rows share one set of Moments."""
-    counts = _counted(rows, units)
+    counts = rows.count(units)
     shared: dict[tuple[str, ...], list[Metric]] = {}
     for metric in plan.metrics:
         if metric.type != "quantile":
@@ -92,11 +146,6 @@ def _sample(plan: AnalysisPlan, rows: Rows, caps: Caps, units: Mask | None) -> S
     return Sample(counts, populations, quantiles)
 
 
-def _counted(rows: Rows, units: Mask | None) -> dict[str, int]:
-    variant = rows.variant if units is None else rows.variant[units]
-    return {name: int(np.count_nonzero(variant == code)) for code, name in enumerate(rows.names)}
-
-
 def _populations(
     metrics: Sequence[Metric], rows: Rows, caps: Caps, units: Mask | None, counts: Mapping[str, int]
 ) -> dict[str, Population]:
@@ -104,11 +153,21 @@ def _populations(
     if known is not None:
         there = units_with_rows(rows, known)
         units = there if units is None else units & there
-        counts = _counted(rows, units)
+        counts = rows.count(units)
     columns = {c: summed(c, rows, known) for m in metrics for c in m.columns}
     columns |= {c: of_first_row(c, rows) for m in metrics for c in m.covariates}
     cut = Cut.of(rows, units, counts, (c.values for c in columns.values()))
-    ordered = {name: Numbers(c.values[cut.order], c.scale, None) for name, c in columns.items()}
+    ordered = {
+        name: Numbers(c.values if cut.order is None else c.values[cut.order], c.scale, None)
+        for name, c in columns.items()
+    }
+    return populations(metrics, ordered, cut, caps)
+
+
+def populations(
+    metrics: Sequence[Metric], ordered: Mapping[str, Numbers], cut: Cut, caps: Caps
+) -> dict[str, Population]:
+    """The population of each metric, from columns that are in the order of the cut."""
     plain = _moments(ordered, cut)
     out = {}
     for m in metrics:
@@ -147,7 +206,7 @@ def _arms(metric: Metric, columns: Mapping[str, Numbers], cut: Cut) -> dict[str,
         return {}
     raw = [columns[c].values for c in metric.columns]
     did = np.flatnonzero(raw[0] != 0 if len(raw) == 1 else (raw[0] != 0) | (raw[1] != 0))
-    values, *over = [Numbers(columns[c].values[did], columns[c].scale, None).floats for c in metric.columns]
+    values, *over = kept = [Numbers(columns[c].values[did], columns[c].scale, None).floats for c in metric.columns]
     if over:
         if over[0].sum() == 0:
             return {}
@@ -166,7 +225,8 @@ def _arms(metric: Metric, columns: Mapping[str, Numbers], cut: Cut) -> dict[str,
             return {}
         zero = [0.0] if idle else []
         extremes = [*zero, *((float(part.min()), float(part.max())) if len(part) else ())]
-        out[name] = Arm(units, mean, third, min(extremes), max(extremes))
+        own = tuple(c[ends[i] : ends[i + 1]] for c in kept)
+        out[name] = Arm(units, mean, third, min(extremes), max(extremes), own)
     return out
 
 

@@ -24,7 +24,8 @@ class Rows:
     """The rows kept: `unit` numbers each row's unit, `first` is each unit's first row, `variant` each unit's code.
 
     Without `unit` each row is a unit. `kept` masks the table's rows that are here, None where all are; `any_of` names
-    columns that are 1 where any row of the unit has a 1 in another column.
+    columns that are 1 where any row of the unit has a 1 in another column. With `idle` the rows are in order of their
+    variant, and so many more of each variant are known to have 0 in every column.
     """
 
     kept: Mask | None
@@ -34,6 +35,19 @@ class Rows:
     names: tuple[str, ...]
     columns: Mapping[str, Numbers]
     any_of: Mapping[str, str] = field(default_factory=dict)
+    idle: NDArray[np.int64] | None = None
+
+    def count(self, units: Mask | None = None) -> dict[str, int]:
+        """Units by variant, idle ones included; of the others those of a mask, or all."""
+        variant = self.variant if units is None else self.variant[units]
+        # counting truth values is faster than bincount, for few variants
+        found = (
+            [int(np.count_nonzero(variant == code)) for code in range(len(self.names))]
+            if len(self.names) < 9
+            else (np.bincount(variant, minlength=len(self.names)).tolist())
+        )
+        idle = [0] * len(self.names) if self.idle is None else self.idle.tolist()
+        return {name: listed + more for name, listed, more in zip(self.names, found, idle, strict=True)}
 
     @property
     def rows(self) -> int:
@@ -50,28 +64,41 @@ def read_rows(
     column of its own, which the plan's metrics then name. Raises Invalid.
     """
     arms = in_order(labels(table, variant))
-    if plan.control not in arms.words:
-        raise Invalid.at(
-            "control", f"{plan.control!r} is no variant; {variant} holds {', '.join(arms.words) or 'nothing'}"
-        )
+    refuse_no_control(plan, variant, arms.words)
     rows, found = _rows(table, plan, arms, unit)
+    plan, rows, noticed = learned(plan, rows)
+    return rows, plan, [*found, *noticed]
+
+
+def learned(plan: AnalysisPlan, rows: Rows) -> tuple[AnalysisPlan, Rows, list[Check]]:
+    """The plan and the rows with the columns that blanks and units of several rows call for, and what is missing."""
     plan, rows = _with_any(plan, rows)
     plan, rows, unknown_covariates = _with_indicators(plan, rows)
-    return rows, plan, [*found, *unknown_covariates, *_missing(plan, rows)]
+    return plan, rows, [*unknown_covariates, *_missing(plan, rows)]
+
+
+def refuse_no_control(plan: AnalysisPlan, variant: str, words: Sequence[str]) -> None:
+    """Raises Invalid where the plan's control is no variant."""
+    if plan.control not in words:
+        some = ", ".join(words[:20]) + (f" and {len(words) - 20:,} more" if len(words) > 20 else "")
+        raise Invalid.at("control", f"{plan.control!r} is no variant; {variant} holds {some or 'nothing'}")
+
+
+def lost_rows(count: int, unit: bool = False) -> list[Check]:
+    """The check on rows that name no variant, or no unit."""
+    if not count:
+        return []
+    what = "variant or unit" if unit else "variant"
+    return [Check("missing_variant", "warn", None, float(count), f"{count:,} rows without a {what} left out")]
 
 
 def _rows(table: pa.Table, plan: AnalysisPlan, arms: Labels, unit: str | None) -> tuple[Rows, list[Check]]:
-    found = []
     keep = arms.codes >= 0
     who = labels(table, unit) if unit else None
     if who is not None:
         keep &= who.codes >= 0
     dropped = int((~keep).sum())
-    if dropped:
-        what = f"{plan.control and 'variant'}{' or unit' if unit else ''}"
-        found.append(
-            Check("missing_variant", "warn", None, float(dropped), f"{dropped:,} rows without a {what} left out")
-        )
+    found = lost_rows(dropped, unit is not None)
     names = {c for m in plan.metrics for c in (*m.columns, *m.covariates)} - {COUNT}
     kept = keep if dropped else None
     columns = {name: _kept(numbers(table, name), kept) for name in sorted(names)}
@@ -101,14 +128,16 @@ def _kept(column: Numbers, keep: Mask | None) -> Numbers:
 
 
 def _crossovers(crossed: Mask, variant: NDArray[np.signedinteger[Any]], names: Sequence[str]) -> Check:
-    by = dict(zip(names, map(int, np.bincount(variant[crossed], minlength=len(names))), strict=True))
-    of = dict(zip(names, map(int, np.bincount(variant, minlength=len(names))), strict=True))
-    found = balance.crossovers(by, of)
+    found = balance.crossovers(_by_name(names, variant[crossed]), _by_name(names, variant))
     count = int(crossed.sum())
     if not count:
         return replace(found, statistic=0.0, detail="no unit was seen under two variants")
     detail = f"{count:,} units were seen under two variants, each analysed under its first row; {found.detail}"
     return replace(found, status="fail" if found.status == "fail" else "warn", detail=detail)
+
+
+def _by_name(names: Sequence[str], variant: NDArray[np.signedinteger[Any]]) -> dict[str, int]:
+    return dict(zip(names, np.bincount(variant, minlength=len(names)).tolist(), strict=True))
 
 
 def _within(values: NDArray[Any], low: int, high: int) -> bool:
@@ -137,7 +166,7 @@ def _with_any(plan: AnalysisPlan, rows: Rows) -> tuple[AnalysisPlan, Rows]:
 
 
 def _with_indicators(plan: AnalysisPlan, rows: Rows) -> tuple[AnalysisPlan, Rows, list[Check]]:
-    """A covariate with blanks gains a column that says where it is known: no history is not a history of zero."""
+    """A covariate with blanks gains a column that says where it is: no history is not a history of zero."""
     columns = dict(rows.columns)
     extra = {}
     found = []
@@ -145,8 +174,8 @@ def _with_indicators(plan: AnalysisPlan, rows: Rows) -> tuple[AnalysisPlan, Rows
         known = columns[name].known
         if known is None or known[rows.first].all():
             continue
-        extra[name] = f"{name} is known"
-        columns[extra[name]] = Numbers(known.astype(np.int64), 0, None)
+        extra[name] = f"{name} is blank"
+        columns[extra[name]] = Numbers((~known).astype(np.int64), 0, None)
         blank = int((~known[rows.first]).sum())
         found.append(
             Check(
@@ -177,10 +206,10 @@ def _missing(plan: AnalysisPlan, rows: Rows) -> list[Check]:
     if not blanks:
         return [Check("missing_data", "pass", None, 0.0, "no blank in a column that a metric needs")]
     variant = rows.variant if rows.unit is None else rows.variant[rows.unit]
-    of = dict(zip(rows.names, map(int, np.bincount(variant, minlength=len(rows.names))), strict=True))
+    of = rows.count() if rows.unit is None else _by_name(rows.names, variant)
     parts, statuses, most = [], set(), 0
     for metric, known in blanks.items():
-        lost = dict(zip(rows.names, map(int, np.bincount(variant[~known], minlength=len(rows.names))), strict=True))
+        lost = _by_name(rows.names, variant[~known])
         most = max(most, sum(lost.values()))
         statuses.add(balance.missing_data(lost, of, metric).status)
         by = ", ".join(f"{name} {count:,}" for name, count in lost.items() if count)

@@ -17,12 +17,11 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 OURS = """
-from analysis import Metric, analyze, read_table
+from analysis import Metric, analyze
 metrics = [Metric("conversion", "proportion", "converted"),
            Metric("rpv", "mean", "revenue", covariates=("revenue_pre",)), Metric("aov", "ratio", "revenue", "orders")]
 def run(path):
-    table = read_table(path, text=["variant"], only=["variant", "converted", "orders", "revenue", "revenue_pre"])
-    return analyze(table, metrics=metrics, control="control", correction="none")
+    return analyze(path, metrics=metrics, control="control", correction="none")
 """
 TEA_TASTING = """
 import tea_tasting as tt

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from experiments.errors import Invalid
-from experiments.metrics import COUNT, Metric, MetricType
+from experiments.metrics import Metric, MetricType
 
 if TYPE_CHECKING:
     from analysis.analysis_plan import Role
@@ -60,9 +60,8 @@ def analyze(
     shape: str,
 ) -> None:  # fmt: skip
     """Analyse a test from its FILE: CSV or NDJSON (plain, .gz, .xz) or Parquet, one row a unit."""
-    from analysis import read_table
     from analysis.analysis_plan import AnalysisPlan
-    from analysis.populations import sample_table
+    from analysis.populations import sample_file
     from analysis.reading import analyze_sample
 
     metrics = tuple(_metric(spec, covariates, _share(cap), decrease) for spec in specs)
@@ -73,10 +72,7 @@ def analyze(
         confidence=confidence, sequential=sequential, planned_units=planned_units, correction=correction,  # type: ignore[arg-type]  # click.Choice held it to these
         complete=not sequential,
     )  # fmt: skip
-    words = {variant, *segments} | ({unit} if unit else set())
-    needed = words | {c for m in metrics for c in (*m.columns, *m.covariates)} - {COUNT}
-    table = read_table(file, text=words, only=needed)
-    sample, plan = sample_table(table, plan, variant, unit, segments)
+    sample, plan = sample_file(file, plan, variant, unit, segments)
     report = analyze_sample(sample, plan)
     if shape == "json":
         import orjson

@@ -172,7 +172,7 @@ def test_no_history_is_not_a_history_of_zero():
     found = analyze(table, metrics=[Metric("y", "mean", "y", covariates=("x",))], control="a")
     cuped = found["y"].comparison("b").cuped
     assert cuped.slopes["x"] == pytest.approx(1, abs=0.02)
-    assert cuped.slopes["x is known"] == pytest.approx(-20, abs=0.7)
+    assert cuped.slopes["x is blank"] == pytest.approx(20, abs=0.7)
     assert cuped.variance_reduction > 0.99
 
 
