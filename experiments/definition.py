@@ -99,6 +99,8 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedule: Schedule = Schedule()
     allow_list: Annotated[dict[UnitId, str], msgspec.Meta(max_length=1000)] = {}
     """Visitors or customers who are shown this variant to look at it; they are never part of the comparison."""
+    saved_offers: dict[str, Key] = {}
+    """By variant, the saved offer that it took; what it shows stands in the variant itself."""
 
     @property
     def control(self) -> Variant:

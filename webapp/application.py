@@ -4,7 +4,7 @@ from flask import Flask, Response, request
 
 from experiments.errors import Unavailable
 from experiments.storage.database import check_schema
-from webapp.api import checkout, health, management, routes, traffic
+from webapp.api import checkout, health, management, offers, products, routes, traffic
 from webapp.config import Settings, load
 from webapp.errors import PROBLEM_JSON, encode, problem_of
 from webapp.lab import Lab, kept_rows
@@ -30,7 +30,8 @@ def create(settings: Settings | None = None) -> Flask:
     app.extensions["offerlab"] = lab
     app.register_blueprint(routes.blueprint)
     app.register_blueprint(checkout.blueprint)
-    app.register_blueprint(management.blueprint)
+    for managed in (management, products, offers):
+        app.register_blueprint(managed.blueprint)
     app.register_blueprint(traffic.managed)
     app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)

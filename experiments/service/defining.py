@@ -14,6 +14,7 @@ from experiments.moment import Micros, micros
 from experiments.offers import Upsell, products_named
 from experiments.schedules import due_action, in_zone
 from experiments.service.layering import check_layer, check_room, with_part
+from experiments.service.library import check_fit, with_saved
 from experiments.storage.audiences import audiences
 from experiments.storage.products import read_products
 from experiments.storage.registry import (
@@ -126,7 +127,7 @@ def due(conn: Connection, now: Micros) -> int:
 
 def _checked(conn: Connection, storefront: Storefront, value: object) -> Definition:
     if isinstance(value, Mapping):
-        value = with_part(conn, storefront, in_zone(value, storefront.zone))
+        value = with_saved(conn, storefront.id, with_part(conn, storefront, in_zone(value, storefront.zone)))
     definition = parse(value, audiences=audiences(conn, storefront.id))
     check_layer(conn, storefront, definition)
     known = _products_named(conn, storefront, definition)
@@ -137,6 +138,7 @@ def _checked(conn: Connection, storefront: Storefront, value: object) -> Definit
         for base, target in variant.offer.pairs.items()
         if base in known and target in known and known[target].price <= known[base].price
     ]
+    errors += check_fit(conn, storefront.id, definition)
     if errors:
         raise Invalid(errors)
     return definition
@@ -156,6 +158,7 @@ def _check_startable(conn: Connection, storefront: Storefront, experiment: Exper
         for name, product in dict.fromkeys(products_named(variant.offer))
         if product not in known
     ]
+    errors += check_fit(conn, storefront.id, definition)  # the placement may have moved since it was saved
     end_at = definition.schedule.end_at
     if end_at is not None and micros(end_at) <= now:
         errors.append(FieldError("schedule.end_at", "is in the past: the experiment would end at once"))

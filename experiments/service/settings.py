@@ -24,7 +24,6 @@ from experiments.storage.layers import HOLDING
 from experiments.storage.products import put_products
 from experiments.storage.registry import AuditEntry, experiments, write_audit
 from experiments.storage.storefronts import (
-    TOUCHPOINTS,
     Placement,
     Storefront,
     add_placement,
@@ -36,6 +35,7 @@ from experiments.storage.storefronts import (
     get_storefront,
     touch_products,
 )
+from experiments.touchpoints import TOUCHPOINTS, misfits
 
 
 def create_storefront(
@@ -156,10 +156,22 @@ def edit_placement(
     _check_touchpoint(changed.get("touchpoint"))
     before = get_placement(conn, storefront_id, key)
     then = replace(before, **changed)
+    if then.touchpoint != before.touchpoint:
+        _check_fits(conn, storefront_id, then)
     change_placement(conn, storefront_id, then)
     _audit(conn, storefront_id, actor, "edit", f"placement:{key}", changed, now)
     bump_revision(conn)
     return then
+
+
+def _check_fits(conn: Connection, storefront_id: StorefrontId, then: Placement) -> None:
+    """Conflict where a live experiment shows offers there that would make no sense any more."""
+    for experiment in experiments(conn, storefront_id):
+        if experiment.state not in HOLDING or experiment.definition.placement != then.key:
+            continue
+        for variant in experiment.definition.variants:
+            for error in misfits(variant.offer, then.touchpoint, f"{experiment.key}: {variant.key}"):
+                raise Conflict("offers_do_not_fit", f"{error.field}: {error.message}")
 
 
 def _check_touchpoint(touchpoint: str | None) -> None:

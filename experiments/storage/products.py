@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from experiments.catalogue import Product
@@ -62,6 +62,22 @@ def read_products(
         chunk = query.where(product.c.product_id.in_(product_ids[start : start + 500]))
         found += [Product(**row._mapping) for row in conn.execute(chunk)]
     return found
+
+
+def page_of_products(
+    conn: Connection, storefront_id: StorefrontId, after: str, limit: int, only: str | None = None
+) -> list[Product]:
+    """At most `limit` products whose ids come after that one, in the order of the ids; or `only` one."""
+    query = select(*(product.c[name] for name in _FIELDS)).where(product.c.storefront_id == storefront_id)
+    query = query.where(product.c.product_id > after if only is None else product.c.product_id == only)
+    return [Product(**row._mapping) for row in conn.execute(query.order_by(product.c.product_id).limit(limit))]
+
+
+def count_products(conn: Connection, storefront_id: StorefrontId) -> int:
+    """How many products a storefront has."""
+    ours = product.c.storefront_id == storefront_id
+    counted: int = conn.execute(select(func.count()).select_from(product).where(ours)).scalar_one()
+    return counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from experiments.identifiers import StorefrontId
 from experiments.moment import Micros
 from experiments.signals import Policy
 from experiments.storage.tables import placement, revision, storefront
-
-TOUCHPOINTS = ("product_page", "cart", "checkout", "post_purchase")
+from experiments.touchpoints import TOUCHPOINTS
 
 
 @dataclass(frozen=True, slots=True)

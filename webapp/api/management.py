@@ -12,19 +12,16 @@ from flask import Blueprint, Response, g, request
 from sqlalchemy import Connection
 
 from analysis.experiment import experiment_report
-from experiments.catalogue import Product, parse_product
 from experiments.definition import to_json
-from experiments.errors import FieldError, Invalid, Malformed
+from experiments.errors import Invalid, Malformed
 from experiments.identifiers import Key
 from experiments.lifecycle import Action, allowed
 from experiments.metrics import BUILT_IN
 from experiments.moment import Micros, iso
-from experiments.money import to_decimal
 from experiments.schedules import times_json
-from experiments.service import defining, settings
+from experiments.service import defining
 from experiments.shape import decode
 from experiments.storage.database import reading, writing
-from experiments.storage.products import read_products
 from experiments.storage.registry import Experiment, experiments, get_experiment, read_audit
 from experiments.storage.storefronts import Storefront
 from webapp.auth import Access, access, require_admin
@@ -191,43 +188,6 @@ def audit_experiment(key: str) -> Response:
         {"at": iso(e.at), "actor": e.actor, "action": e.action, "before": e.before, "after": e.after} for e in entries
     ]
     return json_answer({"audit": shown})
-
-
-def product_json(product: Product, currency: str) -> dict[str, Any]:
-    """A product with its money as decimals."""
-    shown: dict[str, Any] = msgspec.structs.asdict(product)
-    for name in ("price", "compare_at", "cost"):
-        shown[name] = None if shown[name] is None else to_decimal(shown[name], currency)
-    return shown
-
-
-@blueprint.get("/products")
-def list_products() -> Response:
-    """The catalogue."""
-    storefront = the_storefront()
-    with reading(the_lab().engine) as conn:
-        found = read_products(conn, storefront.id)
-    return json_answer({"products": [product_json(p, storefront.currency) for p in found]})
-
-
-@blueprint.post("/products")
-def put_products() -> Response:
-    """Add or replace products: one, or an array of them."""
-    value = json_body()
-    storefront, lab = the_storefront(), the_lab()
-    products, errors = [], []
-    for index, item in enumerate(value if isinstance(value, list) else [value]):
-        try:
-            products.append(parse_product(item, storefront.currency))
-        except Invalid as refusal:
-            prefix = f"[{index}]." if isinstance(value, list) else ""
-            errors += [FieldError(f"{prefix}{e.field}", e.message) for e in refusal.errors]
-    if errors:
-        raise Invalid(errors)
-    with writing(lab.engine) as conn:
-        changed, same = settings.store_products(conn, storefront.id, products, now())
-    lab.snapshots.refresh(now())
-    return json_answer({"accepted": changed, "duplicate": same, "rejected": []})
 
 
 @blueprint.get("/metrics")

@@ -1,0 +1,150 @@
+"""The offer library: offers that are saved once and taken by variants by their key.
+
+A definition holds the whole offer as it was when the definition was saved, so that a running experiment never changes;
+saving a draft again takes the offer as it is then.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from experiments.definition import Definition
+from experiments.errors import Conflict, FieldError, Invalid
+from experiments.identifiers import Key, Name, StorefrontId
+from experiments.lifecycle import State
+from experiments.moment import Micros
+from experiments.shape import convert
+from experiments.storage.registry import AuditEntry, experiments, write_audit
+from experiments.storage.savedoffers import (
+    SavedKind,
+    SavedOffer,
+    add_saved_offer,
+    get_saved_offer,
+    put_saved_offer,
+    saved_offers,
+)
+from experiments.storage.storefronts import placements
+from experiments.touchpoints import misfits
+
+
+class SavedOfferInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A saved offer as the API writes it; `version`, where given, is the one that was read."""
+
+    key: Key
+    offer: SavedKind
+    name: Name = ""
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A variant that took the offer; not `current` where the offer has changed since."""
+
+    experiment: str
+    variant: str
+    state: State
+    current: bool
+
+
+def save_offer(conn: Connection, storefront_id: StorefrontId, value: object, actor: str, now: Micros) -> SavedOffer:
+    """A new one in the library; Conflict where its key is taken."""
+    given = _checked(value)
+    made = add_saved_offer(conn, storefront_id, given.key, given.name, given.offer, now)
+    _audit(conn, storefront_id, actor, "create", None, made, now)
+    return made
+
+
+def change_offer(
+    conn: Connection, storefront_id: StorefrontId, key: str, value: object, actor: str, now: Micros
+) -> SavedOffer:
+    """Its next version; experiments keep what they took, until a draft is saved again."""
+    before = get_saved_offer(conn, storefront_id, key)
+    given = _checked(value)
+    if given.key != key:
+        raise Invalid.at("key", f"cannot change from {key!r}: definitions name it")
+    if given.version is not None and given.version != before.version:
+        raise Conflict("edited_meanwhile", f"{key!r} is at version {before.version} by now; look at it first")
+    changed = put_saved_offer(conn, storefront_id, before, given.name or before.name, given.offer, now)
+    _audit(conn, storefront_id, actor, "edit", before, changed, now)
+    return changed
+
+
+def uses(conn: Connection, storefront_id: StorefrontId, library: Mapping[str, SavedOffer]) -> dict[str, list[Use]]:
+    """By the key of a saved offer, the variants that took it, in the newest experiment first."""
+    found: dict[str, list[Use]] = {key: [] for key in library}
+    for experiment in experiments(conn, storefront_id):
+        for variant in experiment.definition.variants:
+            key = experiment.definition.saved_offers.get(variant.key)
+            if key is not None and key in library:
+                current = variant.offer == library[key].offer
+                found[key].append(Use(experiment.key, variant.key, experiment.state, current))
+    return found
+
+
+def with_saved(conn: Connection, storefront_id: StorefrontId, value: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition's JSON with the offers that it takes from the library; Invalid names a key that is not there.
+
+    A variant takes one by `"offer": {"saved": KEY}`; which variant took what stays in `saved_offers`.
+    """
+    variants, taken = value.get("variants"), value.get("saved_offers") or {}
+    if not isinstance(variants, list) or not isinstance(taken, Mapping):
+        return dict(value)
+    wanted: dict[int, object] = {}
+    for i, variant in enumerate(variants):
+        offer = variant.get("offer") if isinstance(variant, Mapping) else None
+        if isinstance(offer, Mapping) and offer.keys() == {"saved"}:
+            wanted[i] = offer["saved"]
+        elif isinstance(variant, Mapping) and isinstance(variant.get("key"), str) and variant["key"] in taken:
+            wanted[i] = taken[variant["key"]]
+    if not wanted:
+        return dict(value) | ({"saved_offers": {}} if "saved_offers" in value else {})
+    library = {saved.key: saved for saved in saved_offers(conn, storefront_id)}
+    errors = [
+        FieldError(f"variants[{i}].offer.saved", f"{key!r} is no saved offer; there are {', '.join(library) or 'none'}")
+        for i, key in wanted.items()
+        if not (isinstance(key, str) and key in library)
+    ]
+    if errors:
+        raise Invalid(errors)
+    filled, names = list(variants), {}
+    for i, key in wanted.items():
+        filled[i] = dict(variants[i]) | {"offer": msgspec.to_builtins(library[str(key)].offer)}
+        names[str(variants[i].get("key", ""))] = key
+    return dict(value) | {"variants": filled, "saved_offers": names}
+
+
+def check_fit(conn: Connection, storefront_id: StorefrontId, definition: Definition) -> list[FieldError]:
+    """Every offer that makes no sense at the touchpoint of the definition's placement."""
+    known = {placement.key: placement.touchpoint for placement in placements(conn, storefront_id)}
+    touchpoint = known.get(definition.placement)
+    return [
+        error
+        for i, variant in enumerate(definition.variants)
+        for error in misfits(variant.offer, touchpoint, f"variants[{i}].offer")
+    ]
+
+
+def _checked(value: object) -> SavedOfferInput:
+    given = convert(value, SavedOfferInput)
+    if errors := list(given.offer.check("offer")):
+        raise Invalid(errors)
+    return given
+
+
+def _audit(
+    conn: Connection,
+    storefront_id: StorefrontId,
+    actor: str,
+    action: str,
+    before: SavedOffer | None,
+    then: SavedOffer,
+    now: Micros,
+) -> None:
+    facts = [
+        None if saved is None else {"name": saved.name, "offer": msgspec.to_builtins(saved.offer)}
+        for saved in (before, then)
+    ]
+    write_audit(conn, storefront_id, AuditEntry(now, actor, action, f"offer:{then.key}", facts[0], facts[1]))
