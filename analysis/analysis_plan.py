@@ -5,20 +5,23 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from analysis.bayes import NormalPrior
+from analysis.group_sequential import Spending
+from analysis.monitoring import Method, Monitoring
 from experiments.errors import FieldError, Invalid
 from experiments.metrics import Metric
 
 Role = Literal["primary", "secondary", "guardrail"]
-Correction = Literal["none", "holm", "bh", "dunnett"]
+Correction = Literal["none", "bonferroni", "holm", "bh", "dunnett"]
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysisPlan:
     """Metrics and their roles, the control, and the options of the reading; checked at the door.
 
-    `weights` are the planned shares (any scale); `margins` the relative non-inferiority margins of guardrails;
-    `planned_units`, of control and one variant together, tunes the confidence sequence; `complete` says that no more
-    data will come.
+    `weights` are the planned shares (any scale); `margins` the relative non-inferiority margins of guardrails.
+    `sequential` is False for a test read once, True for a confidence sequence, or the method's name; `planned_units`
+    (of control and one variant together) or `target_lift`, `looks` and `spending` are as in Monitoring. `complete` says
+    that no more data will come; `permutations`, drawn from `seed`, arbitrate where a normal approximation is not safe.
     Without roles the first metric is the primary one for the verdict. Raises Invalid.
     """
 
@@ -28,12 +31,17 @@ class AnalysisPlan:
     margins: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, float] | None = None
     confidence: float = 0.95
-    sequential: bool = False
+    sequential: bool | Method = False
     planned_units: int | None = None
+    target_lift: float | None = None
+    looks: int | tuple[float, ...] = 5
+    spending: Spending = "obrien_fleming"
     correction: Correction = "holm"
     prior: NormalPrior | None = None
     complete: bool = True
     minimum_units: int = 0
+    permutations: int = 9_999
+    seed: int = 0
     experiment: str | None = None
     as_of: str | None = None
 
@@ -51,8 +59,9 @@ class AnalysisPlan:
             errors.append(FieldError("confidence", f"{self.confidence!r} is not from 0.5 to below 1"))
         if self.correction not in get_args(Correction):
             errors.append(FieldError("correction", f"{self.correction!r} is none of {', '.join(get_args(Correction))}"))
-        if self.planned_units is not None and self.planned_units < 2:
-            errors.append(FieldError("planned_units", f"{self.planned_units!r} is below 2"))
+        if not 0 <= self.permutations <= 10**6:
+            errors.append(FieldError("permutations", f"{self.permutations!r} is not between 0 and a million"))
+        errors += self.monitoring.broken()
         if self.weights is not None and any(not w >= 0 for w in self.weights.values()):
             errors.append(FieldError("weights", "no weight is below 0"))
         if errors:
@@ -63,6 +72,20 @@ class AnalysisPlan:
         """The error rate that the confidence leaves."""
         # 1 - 0.95 is 0.050000000000000044: the decimal that was meant
         return round(1 - self.confidence, 12)
+
+    @property
+    def monitoring(self) -> Monitoring:
+        """How the test is looked at while it runs."""
+        if isinstance(self.sequential, bool):
+            method: Method = "confidence_sequence" if self.sequential else "fixed"
+        else:
+            method = self.sequential
+        return Monitoring(method, self.planned_units, self.target_lift, self.looks, self.spending)
+
+    @property
+    def monitored(self) -> bool:
+        """Whether it may be looked at before its end."""
+        return self.monitoring.method != "fixed"
 
     def role(self, metric: str) -> Role | None:
         """A metric's role, None where none was given."""

@@ -43,7 +43,7 @@ def by_segment(sample: Sample, plan: AnalysisPlan, order: Sequence[str]) -> tupl
 def _segment(
     segment: str, levels: Mapping[str, Sample], metric: Metric, variant: str, plan: AnalysisPlan
 ) -> Json:  # fmt: skip
-    bare = replace(plan, sequential=False, margins={}, roles={})
+    bare = replace(plan, sequential=False, margins={}, roles={}, permutations=0)
     results: dict[str, Comparison] = {}
     for level, sample in levels.items():
         population = sample.populations[metric.key]

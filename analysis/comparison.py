@@ -6,18 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis import bayes, lift, proportions, sequential
+from analysis import bayes, lift, monitoring, proportions, tails
 from analysis.analysis_plan import AnalysisPlan
 from analysis.beta_binomial import win_and_loss
 from analysis.decompose import lee_bounds
 from analysis.fieller import Interval
+from analysis.inversion import CountTest, MeanTest
 from analysis.moments import Moments
-from analysis.report import Adjusted, AnyTime, Comparison, Effect, NonInferiority
+from analysis.permutation import Permuted, Units, permute
+from analysis.report import Adjusted, Comparison, Effect, NonInferiority
 from analysis.sample import Population, QuantileSummary
 from experiments.errors import NotEstimable
 from experiments.metrics import Metric
 
 FEWEST_IN_A_DENOMINATOR = 30
+FEW_UNITS = 50
+"""In a variant of fewer, a permutation test arbitrates."""
 
 
 def compare(
@@ -39,8 +43,12 @@ def compare(
         out = _means(metric, blank, plan, estimates, pair)
     if not out.estimable:
         return out
-    if plan.sequential:
-        out = replace(out, sequential=_any_time(out, plan, pair[0].n + pair[1].n))
+    arms = [population.arms[v] for v in (plan.control, variant) if v in population.arms]
+    gamma = tails.skewness(arms[0], arms[1], out.difference.standard_error or 0.0) if len(arms) == 2 else None
+    if plan.monitored:
+        out = replace(out, sequential=monitoring.read(plan.monitoring, _observed(out, estimates, gamma), plan.alpha))
+    if plan.permutations and len(arms) == 2:
+        out = replace(out, permutation=_permuted(arms, gamma, plan))
     if plan.role(metric.key) == "guardrail" and metric.key in plan.margins:
         out = replace(out, non_inferiority=_guard(metric, estimates, plan))
     if metric.denominator is not None and population.buyers:
@@ -67,9 +75,8 @@ def compare_quantiles(
     out = _means(metric, blank, plan, estimates, ())
     if not out.estimable:
         return out
-    if plan.sequential:
-        seen = summaries[plan.control].units + summaries[variant].units
-        out = replace(out, sequential=_any_time(out, plan, seen))
+    if plan.monitored:
+        out = replace(out, sequential=monitoring.read(plan.monitoring, _observed(out, estimates), plan.alpha))
     return replace(out, method="quantile")
 
 
@@ -99,6 +106,10 @@ def _means(
         blank, difference=effect, lift=_lift(estimates, plan), p_value=float(reading.p_value),
         chance_to_win=posterior.chance_to_win, expected_loss=posterior.expected_loss,
         method="delta" if metric.denominator else "welch", estimable=True, notes=tuple(notes),
+        test=MeanTest(
+            float(reading.estimate), float(reading.standard_error), float(reading.degrees_of_freedom),
+            float(reading.p_value),
+        ),
     )  # fmt: skip
 
 
@@ -122,7 +133,7 @@ def _proportions(
     wins, loss = _win_and_loss(counts, error, metric, plan, estimates)
     return replace(
         blank, difference=effect, lift=relative, p_value=p_value, chance_to_win=wins, expected_loss=loss,
-        method=method, estimable=True, notes=notes,
+        method=method, estimable=True, notes=notes, test=CountTest(counts, p_value),
     )  # fmt: skip
 
 
@@ -165,16 +176,24 @@ def _prior(plan: AnalysisPlan, estimates: lift.Estimates) -> bayes.NormalPrior |
     return None if plan.prior is None or control == 0 else plan.prior.on_difference(control)
 
 
-def _any_time(found: Comparison, plan: AnalysisPlan, units: int) -> AnyTime:
-    n = float(units)
-    planned = sequential.UNPLANNED_UNITS if plan.planned_units is None else float(plan.planned_units)
+def _observed(found: Comparison, estimates: lift.Estimates, gamma: float | None = None) -> monitoring.Observed:
+    control, treatment = map(float, estimates.units)
+    return monitoring.Observed(
+        found.difference.estimate or 0.0, found.difference.standard_error or 0.0,
+        float(estimates.values[0]), float(estimates.own[0]) * control, control, treatment, gamma,
+    )  # fmt: skip
+
+
+def _permuted(arms: Sequence[tails.Arm], gamma: float | None, plan: AnalysisPlan) -> Permuted | None:
+    """The permutation test where few units or a skewed difference call for one, and their values are at hand."""
+    needed = min(arm.units for arm in arms) < FEW_UNITS or (gamma is not None and abs(gamma) > tails.SKEWED)
+    if not needed or not all(arm.columns for arm in arms):
+        return None
+    control, treatment = (Units(arm.units, arm.columns) for arm in arms)
     try:
-        reading = sequential.confidence_sequence(
-            found.difference.estimate or 0.0, found.difference.standard_error or 0.0, n, planned, plan.alpha
-        )
+        return permute(control, treatment, np.random.default_rng(plan.seed), plan.permutations, plan.alpha)
     except NotEstimable:
-        return AnyTime(None, None, None)
-    return AnyTime(reading.low, reading.high, reading.p_value)
+        return None
 
 
 def _bounds(variant: str, population: Population, plan: AnalysisPlan) -> Effect | None:

@@ -12,20 +12,19 @@ Movement = Literal["better", "worse", "flat", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What must hold to ship: `alpha` on corrected p-values, and whether looking early was planned for."""
+    """What must hold to ship: `alpha` on corrected p-values, and the method by which it may be looked at early."""
 
     alpha: float = 0.05
-    sequential: bool = False
+    method: str = "fixed"
     complete: bool = True
     minimum_units: int = 0
 
     def sentence(self) -> str:
         """The rule in words."""
-        looked = (
-            "its always-valid interval excludes 0"
-            if self.sequential
-            else f"its corrected p-value is below {self.alpha:g}"
-        )
+        looked = {
+            "fixed": f"its corrected p-value is below {self.alpha:g}",
+            "group_sequential": "its interval at a planned look excludes 0",
+        }.get(self.method, "its always-valid interval excludes 0")
         return (
             f"Ship the variant with the best primary metric when {looked} in the good direction, no other metric is "
             "worse by the same rule, every guardrail is shown to stay within its margin, and every check passes."

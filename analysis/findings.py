@@ -30,8 +30,8 @@ def _movement(c: Comparison, p: float | None, direction: str, plan: AnalysisPlan
 
 def _deciding_p(result: MetricResult, plan: AnalysisPlan) -> tuple[float | None, ...]:
     """The p-value that decides on each variant: corrected over them whether it is read once or at any time."""
-    if not plan.sequential:
-        return tuple(c.p_value_adjusted for c in result.comparisons)
+    if not plan.monitored:
+        return tuple(c.deciding_p_value for c in result.comparisons)
     read = [c.sequential.p_value if c.sequential else None for c in result.comparisons]
     # always-valid p-values are p-values: Holm holds whatever their dependence
     alone = plan.correction == "none" or result.role == "guardrail"

@@ -8,11 +8,12 @@ the last: it spends what is left at the information it really has, and no later 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
@@ -61,11 +62,21 @@ def spent(fraction: Array, alpha: float, spending: Spending = "power", rho: floa
 
 
 def boundaries(
-    fractions: Sequence[float], alpha: float = 0.05, spending: Spending = "power", rho: float = 2.0
+    fractions: Sequence[float],
+    alpha: float = 0.05,
+    spending: Spending = "power",
+    rho: float = 2.0,
+    times: Sequence[float] | None = None,
 ) -> Array:
-    """The |z| that rejects at each look; infinite where no alpha is left or what is left is below any double."""
+    """The |z| that rejects at each look; infinite where no alpha is left or what is left is below any double.
+
+    `times` are the fractions of the plan that the spending goes by, where those are not the looks' information.
+    """
     looks = _increasing(fractions)
-    budget = np.diff(spent(looks, alpha, spending, rho), prepend=0.0)
+    clock = looks if times is None else _increasing(times)
+    if len(clock) != len(looks):
+        raise Invalid.at("times", "one for each look")
+    budget = np.diff(spent(clock, alpha, spending, rho), prepend=0.0)
     return _walk(looks, budget=budget)[0]
 
 
@@ -76,6 +87,16 @@ def crossing(fractions: Sequence[float], bounds: Sequence[float], drift: float =
     """
     looks = _increasing(fractions)
     return _walk(looks, bounds=np.asarray(bounds, dtype=float), drift=drift)[1]
+
+
+def at_least(fractions: Sequence[float], bounds: Sequence[float], z: float, drift: float) -> float:
+    """P(an outcome as high as z at the last of these looks, or higher) when z at information 1 has mean `drift`.
+
+    By the stage-wise ordering (Fairbanks & Madsen 1982; Jennison & Turnbull 1999, s. 8.4): to cross the upper boundary
+    is higher than to go on, and the earlier the higher. `bounds` are those of the looks before the last.
+    """
+    looks = _increasing(fractions)
+    return float(_walk(looks, bounds=np.append(np.asarray(bounds, dtype=float), z), drift=drift)[2].sum())
 
 
 def repeated(
@@ -103,6 +124,22 @@ def repeated(
     half = boundary * standard_error
     p_value = _repeated_p_value(z, fractions, spending, rho)
     return Repeated(boundary, estimate - half, estimate + half, p_value, rejects=z >= boundary)
+
+
+@lru_cache(maxsize=64)
+def repeated_p_values(
+    fractions: tuple[float, ...], alpha: float, spending: Spending, rho: float, times: tuple[float, ...] | None = None
+) -> PchipInterpolator:
+    """Log p of the last look as a function of z^2: the inverse of its boundary, through the one at alpha exactly.
+
+    A report asks for one p-value a comparison, and solving for each takes a third of a second. Off by less than 1% of
+    p; it reaches down to 1e-100.
+    """
+    levels = np.unique(np.concatenate([np.linspace(-230, -30, 30), np.linspace(-30, 0, 61)[1:], [np.log(alpha)]]))
+    found = [float(boundaries(fractions, float(np.exp(level)), spending, rho, times)[-1]) for level in levels]
+    bounds, first = np.unique(found, return_index=True)
+    finite = np.isfinite(bounds)
+    return PchipInterpolator(bounds[finite] ** 2, levels[first][finite])
 
 
 def final_look(fractions: Sequence[float]) -> int | None:
@@ -143,12 +180,12 @@ def _increasing(fractions: Sequence[float]) -> Array:
 
 def _walk(
     looks: Array, *, budget: Array | None = None, bounds: Array | None = None, drift: float = 0.0
-) -> tuple[Array, Array]:
-    """Carry the sub-density of the score from look to look; give the bounds and what leaves at each.
+) -> tuple[Array, Array, Array]:
+    """Carry the sub-density of the score from look to look; give the bounds, what leaves, and what of it leaves above.
 
     The score has mean drift * t and variance t. With a budget the bounds are solved for, else they are given.
     """
-    found, leaving = np.full(len(looks), np.inf), np.zeros(len(looks))
+    found, leaving, above = np.full(len(looks), np.inf), np.zeros(len(looks)), np.zeros(len(looks))
     steps = np.diff(looks, prepend=0.0)
     points, mass = np.zeros(1), np.ones(1)  # at information 0 every run is at 0
     for k, now in enumerate(looks):
@@ -157,10 +194,10 @@ def _walk(
             found[k] = bounds[k]
         elif budget is not None:
             found[k] = run.bound_that_loses(float(budget[k]))
-        leaving[k] = run.beyond(found[k])
+        leaving[k], above[k] = run.beyond(found[k]), run.above(found[k])
         if k + 1 < len(looks):
             points, mass = run.staying(float(found[k]), drift * now, float(np.sqrt(steps[k + 1])))
-    return found, leaving
+    return found, leaving, above
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +212,9 @@ class _Run:
     def beyond(self, bound: float) -> float:
         edge = bound * self.scale
         return float(self.mass @ (ndtr((self.points - edge) / self.step) + ndtr((-edge - self.points) / self.step)))
+
+    def above(self, bound: float) -> float:
+        return float(self.mass @ ndtr((self.points - bound * self.scale) / self.step))
 
     def bound_that_loses(self, target: float) -> float:
         tiny = float(np.finfo(float).tiny)

@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from analysis.dunnett import dunnett_critical
-from analysis.group_sequential import boundaries, crossing
+from analysis.group_sequential import Spending, boundaries, crossing
 from analysis.sequential import boundary, tuning
 from experiments.errors import Invalid, NotEstimable
 
@@ -105,7 +105,7 @@ class Design:
     """How the test will be run: shares of the units (control first), error rates, looks.
 
     Several variants are held to alpha together by Dunnett's critical value, or Bonferroni's where there are looks.
-    `sequential` reads a confidence sequence tuned to the planned end, `group_sequential` spends alpha t^2.
+    `sequential` reads a confidence sequence tuned to the planned end, `group_sequential` spends alpha by `spending`.
     """
 
     shares: tuple[float, ...] = (0.5, 0.5)
@@ -115,6 +115,7 @@ class Design:
     correction: Correction = "dunnett"
     monitoring: Monitoring = "fixed"
     looks: int = 14
+    spending: Spending = "power"
 
     def __post_init__(self) -> None:
         if len(self.shares) < 2 or not all(share > 0 for share in self.shares) or sum(self.shares) > 1 + 1e-9:
@@ -145,7 +146,7 @@ class Design:
         each = self.alpha if self.correction == "none" else self.alpha / treatments
         fractions = np.arange(1, self.looks + 1) / self.looks
         if self.monitoring == "group_sequential":
-            return fractions, boundaries(fractions.tolist(), each)
+            return fractions, boundaries(fractions.tolist(), each, self.spending)
         if self.monitoring == "sequential":
             return fractions, boundary(fractions * tuning(1.0, each) ** 2, each)
         if self.correction == "dunnett":
@@ -201,6 +202,11 @@ def mde(baseline: Baseline, units: float, design: Design, *, fall: bool = False)
     if low < guess - 1 and guess + 1 < high and missing(guess - 1) > 0 > missing(guess + 1):
         low, high = guess - 1, guess + 1
     return float(sign * np.exp(brentq(missing, low, high, xtol=1e-13)))
+
+
+def planned_drift(design: Design) -> float:
+    """The effect over its standard error, at the end of the plan, that is found with the design's power."""
+    return _drift(design, 1.0)
 
 
 def _root_of_units(baseline: Baseline, effect: float, design: Design) -> float:

@@ -27,7 +27,7 @@ def analyze_sample(sample: Sample, plan: AnalysisPlan) -> Report:
     results = correct([_read(metric, sample, plan, order, unlike) for metric in plan.metrics], plan)
     found = [*_srm(sample, plan, order), *sample.checks, *before.values(), *_tails(sample, results)]
     said = [f for r in results for f in findings(r, plan)]
-    rule = Rule(plan.alpha, plan.sequential, plan.complete, plan.minimum_units)
+    rule = Rule(plan.alpha, plan.monitoring.method, plan.complete or _over(results, plan), plan.minimum_units)
     units = {v: sample.units.get(v, 0) for v in order}
     return Report(
         plan.experiment, plan.as_of, plan.confidence, plan.control,
@@ -35,6 +35,12 @@ def analyze_sample(sample: Sample, plan: AnalysisPlan) -> Report:
         tuple(found), tuple(results), decide(rule, said, found, units),
         by_segment(sample, plan, order), by_factor(sample, plan, order),
     )  # fmt: skip
+
+
+def _over(results: Sequence[MetricResult], plan: AnalysisPlan) -> bool:
+    """Whether every deciding comparison has had its last planned look."""
+    deciding = [c for r in results if plan.deciding_role(r.metric) == "primary" for c in r.comparisons]
+    return bool(deciding) and all(c.sequential is not None and c.sequential.over for c in deciding)
 
 
 def _share(weights: Mapping[str, float] | None, variant: str) -> float | None:

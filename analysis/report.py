@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from analysis.any_time import AnyTime
 from analysis.checks import Check
 from analysis.decision import Verdict
+from analysis.inversion import Test
+from analysis.permutation import Permuted
 from experiments.metrics import MetricType
 
 Json = dict[str, Any]
@@ -86,19 +89,6 @@ class Adjusted:
 
 
 @dataclass(frozen=True, slots=True)
-class AnyTime:
-    """The interval and p-value that stay valid however often one looks."""
-
-    low: float | None
-    high: float | None
-    p_value: float | None
-
-    def to_dict(self) -> Json:
-        """As JSON."""
-        return {"low": _finite(self.low), "high": _finite(self.high), "p_value": _finite(self.p_value)}
-
-
-@dataclass(frozen=True, slots=True)
 class NonInferiority:
     """A guardrail's question: is the variant no worse than control by the margin or more?"""
 
@@ -136,6 +126,14 @@ class Comparison:
     estimable: bool = True
     reason: str | None = None
     notes: tuple[str, ...] = ()
+    permutation: Permuted | None = None
+    p_value_permuted_adjusted: float | None = None
+    test: Test | None = None
+
+    @property
+    def deciding_p_value(self) -> float | None:
+        """The corrected p-value of the permutation test where one arbitrates, else of the plain test."""
+        return self.p_value_adjusted if self.permutation is None else self.p_value_permuted_adjusted
 
     def to_dict(self) -> Json:
         """As JSON."""
@@ -155,7 +153,11 @@ class Comparison:
             "method": self.method,
         }
         if self.difference_adjusted is not None:
-            out["difference_adjusted"] = {k: self.difference_adjusted.to_dict()[k] for k in ("low", "high")}
+            out["difference_adjusted"] = {
+                k: v for k, v in self.difference_adjusted.to_dict().items() if k != "estimate"
+            }
+        if self.permutation is not None:
+            out["permutation"] = self.permutation.to_dict() | {"p_value_adjusted": self.p_value_permuted_adjusted}
         if self.uncapped is not None:
             out["uncapped"] = {"difference": self.uncapped.to_dict(standard_error=True)}
         if self.non_inferiority is not None:
