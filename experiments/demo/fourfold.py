@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.demo.definitions import BAGS, PRODUCT_PAGE
+from experiments.moment import DAY
 
 TEAS = ("SENCHA-100", "GENMAI-100", "LUNG-100", "ASSAM-100", "DARJ-100", "SMOKE-100", "EARL-100")
 """Teas that come through a sieve."""
+
+ENDS_AFTER = 90 * DAY
+"""A season, counted from the experiment's start; whoever keeps a demo longer sees that an end is an end."""
 
 _NONE = {"type": "none"}
 
@@ -29,6 +33,7 @@ PRODUCT_PAGE_OFFERS: Mapping[str, Any] = {
                 "max_price_ratio": "2",
                 "headline": "A little more of a good thing",
                 "call_to_action": "Take this one instead",
+                "social_proof": {"days": 30, "minimum": 10},
             },
         },
         {
@@ -60,6 +65,15 @@ PRODUCT_PAGE_OFFERS: Mapping[str, Any] = {
                 "headline": "A mug and biscotti, 15% less",
                 "call_to_action": "Add the set",
                 "minimum_margin": "30%",
+                "if_declined": {
+                    "type": "cross_sell",
+                    "pick": "explicit",
+                    "products": {"*": ["BISC-ALM"]},
+                    "limit": 1,
+                    "discount": {"percent": "10"},
+                    "headline": "Only the biscotti, then?",
+                    "call_to_action": "Add the biscotti",
+                },
             },
         },
     ],
@@ -115,6 +129,15 @@ CHECKOUT_EXTRAS: Mapping[str, Any] = {
                 "headline": "Two bars for the parcel, 10% less",
                 "call_to_action": "Add both",
                 "minimum_margin": "30%",
+                "if_declined": {
+                    "type": "cross_sell",
+                    "pick": "explicit",
+                    "products": {"*": ["CHOC-70"]},
+                    "limit": 1,
+                    "discount": {"percent": "10"},
+                    "headline": "Just the dark one?",
+                    "call_to_action": "Add it",
+                },
             },
         },
     ],
@@ -135,15 +158,17 @@ AFTER_PURCHASE: Mapping[str, Any] = {
     "variants": [
         {"key": "control", "name": "No offer", "weight": 2500, "offer": _NONE},
         {
-            "key": "upsell",
-            "name": "Make it the better one",
+            "key": "biscotti",
+            "name": "Biscotti",
             "weight": 2500,
             "offer": {
-                "type": "upsell",
-                "pick": "next_tier",
-                "max_price_ratio": "2",
-                "headline": "Not packed yet: shall we swap it?",
-                "call_to_action": "Swap it in my order",
+                "type": "cross_sell",
+                "pick": "explicit",
+                "products": {"*": ["BISC-ALM"]},
+                "limit": 1,
+                "headline": "Biscotti in the same parcel?",
+                "call_to_action": "Add to my order",
+                "social_proof": {"days": 30, "minimum": 10},
             },
         },
         {
@@ -158,6 +183,14 @@ AFTER_PURCHASE: Mapping[str, Any] = {
                 "discount": {"percent": "10"},
                 "headline": "Six teas in the same parcel",
                 "call_to_action": "Add to my order",
+                "if_accepted": {
+                    "type": "cross_sell",
+                    "pick": "explicit",
+                    "products": {"*": ["HONEY"]},
+                    "limit": 1,
+                    "headline": "And honey to go with them?",
+                    "call_to_action": "Add the honey",
+                },
             },
         },
         {

@@ -12,7 +12,7 @@ from experiments.demo.traffic import Reports, Shop
 from experiments.errors import Conflict, NotFound
 from experiments.importing.columns import Columns
 from experiments.importing.rowfile import RowFile
-from experiments.moment import DAY, Micros
+from experiments.moment import DAY, Micros, iso
 from experiments.service import defining
 from experiments.service.importing import import_products
 from experiments.service.layering import create_layer
@@ -92,6 +92,17 @@ def _define(value: Mapping[str, Any]) -> "_Change":
     return change
 
 
+def _define_ending(value: Mapping[str, Any], key: str) -> "_Change":
+    """Like `_define`, with a true end for the offer of one variant, long after the demo was filled."""
+
+    def change(conn: Connection, storefront: Storefront, experiment: str, now: Micros) -> None:
+        until = {"valid_until": iso(Micros(now + fourfold.ENDS_AFTER))}
+        variants = [v | {"offer": v["offer"] | until} if v["key"] == key else v for v in value["variants"]]
+        _define({**value, "variants": variants})(conn, storefront, experiment, now)
+
+    return change
+
+
 def _start(conn: Connection, storefront: Storefront, key: str, now: Micros) -> None:
     defining.start(conn, storefront, key, ACTOR, now)
 
@@ -121,7 +132,8 @@ _CALENDAR: Mapping[int, Sequence[tuple[str, _Change]]] = MappingProxyType(
         14: [
             ("thank-you-set", _ship_set),
             ("checkout-sweets", _stop),
-            *((d["key"], _define(d)) for d in (fourfold.CHECKOUT_EXTRAS, fourfold.AFTER_PURCHASE)),
+            ("checkout-extras", _define_ending(fourfold.CHECKOUT_EXTRAS, "bundle")),
+            ("after-purchase", _define(fourfold.AFTER_PURCHASE)),
             *((key, _start) for key in ("checkout-extras", "after-purchase")),
         ],
         19: [("advent-bundle", _define(definitions.ADVENT_BUNDLE))],

@@ -12,6 +12,7 @@ from experiments.assignment import Assignment
 from experiments.catalogue import Product
 from experiments.demo import truth
 from experiments.demo.shoppers import Visit
+from experiments.demo.terms import FREE_SHIPPING_FROM, SHIPPING, TAX_PERCENT
 from experiments.moment import DAY, SECOND, Micros, iso
 from experiments.money import to_decimal
 from experiments.offers import NoOffer, Upsell
@@ -19,10 +20,6 @@ from experiments.resolution import ServedOffer
 from experiments.service import serving
 from experiments.service.serving import AssignmentRequest, CartLine, ContextInput
 from experiments.service.snapshot import StorefrontView
-
-SHIPPING = 490
-FREE_SHIPPING_FROM = 3900
-TAX_PERCENT = 19
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ TRUTH: Mapping[tuple[str, str], Effect] = MappingProxyType(
         ("checkout-extras", "upsell"): Effect(acceptance=0.05),
         ("checkout-extras", "cross-sell"): Effect(acceptance=0.09),
         ("checkout-extras", "bundle"): Effect(acceptance=0.07),
-        ("after-purchase", "upsell"): Effect(acceptance=0.07),
+        ("after-purchase", "biscotti"): Effect(acceptance=0.07),
         ("after-purchase", "cross-sell"): Effect(acceptance=0.08),
         ("after-purchase", "bundle"): Effect(acceptance=0.05),
         # a tasting set after the order costs nobody anything, and was shipped
