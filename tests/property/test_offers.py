@@ -1,16 +1,19 @@
 """Truths of offers, over random catalogues, histories, carts, clocks and coupons."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, get_args
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.catalogue import Catalogue, Product
 from experiments.incentives import Discount, FrequencyCap
-from experiments.moment import Micros, micros, moment
-from experiments.offers import Bundle, CrossSell, NoOffer, Offer, Upsell, products_named
+from experiments.moment import DAY, Micros, micros, moment
+from experiments.offers import Bundle, CrossSell, NoOffer, Offer, Upsell, follow_ups, products_named
 from experiments.recommend import History
 from experiments.resolution import Context, Refusal, RefusalCode, Resolver, ServedOffer
 from experiments.share import parse_share
@@ -40,7 +43,10 @@ facts = st.tuples(
     st.sampled_from("ab"),
 )
 histories = st.builds(
-    History, pairs=st.dictionaries(ids, st.lists(ids, max_size=6), max_size=9), sellers=st.lists(ids, max_size=6)
+    History,
+    pairs=st.dictionaries(ids, st.lists(ids, max_size=6), max_size=9),
+    sellers=st.lists(ids, max_size=6),
+    viewed=st.lists(ids, max_size=3),
 )
 amounts = st.decimals("0.001", "3000", places=3)
 discounts = st.one_of(
@@ -59,7 +65,7 @@ contexts = st.builds(
 
 @st.composite
 def offers(draw: st.DrawFn) -> Offer:
-    """What the door lets in, of every type and pick."""
+    """What the door lets in, of every type and pick; tiers and steps are `test_offer_sequences`'s."""
     shown: dict[str, Any] = {
         "minimum_margin": draw(st.sampled_from([None, None, None, None, "0%", "10%", "0.5", "99%"])),
         "stacks_with_discounts": draw(st.booleans()),
@@ -75,9 +81,9 @@ def offers(draw: st.DrawFn) -> Offer:
         pairs = draw(st.dictionaries(ids, ids, min_size=3)) if explicit else {}
         return Upsell(pick="explicit" if explicit else "next_tier", pairs=pairs, max_price_ratio=ratio, **shown)
     if kind is CrossSell:
-        pick = "explicit" if explicit else draw(st.sampled_from(["bought_together", "bestsellers", "similar"]))
+        pick = draw(st.sampled_from(["bought_together", "bestsellers", "most_viewed", "similar"]))
         lists = draw(st.dictionaries(ids | st.just("*"), st.lists(ids, max_size=4), min_size=1)) if explicit else {}
-        return CrossSell(pick=pick, products=lists, limit=limit, **shown)  # type: ignore[arg-type]
+        return CrossSell(pick="explicit" if explicit else pick, products=lists, limit=limit, **shown)  # type: ignore[arg-type]
     shown["discount"] = shown["discount"] or Discount(percent=Decimal("12.5"))
     items = draw(st.lists(ids, min_size=2, max_size=4, unique=True)) if explicit else []
     return Bundle(pick="explicit" if explicit else "bought_together", items=items, limit=limit, **shown)
@@ -86,7 +92,6 @@ def offers(draw: st.DrawFn) -> Offer:
 days = [moment(NOW) + timedelta(days=n) for n in range(-2, 3)]
 times = st.sampled_from([0, 0, 0, 0, 0, -3, -1, 1, 3]).map(lambda n: Micros(NOW + n * 86_400_000_000))
 admitted = offers().filter(lambda offer: not list(offer.check("offer")))
-seen: dict[str, int] = {}
 
 
 @settings(max_examples=250)
@@ -95,23 +100,66 @@ def test_what_is_served_is_true_and_what_is_not_has_a_reason(
     catalogue: Catalogue, history: History, offer: Offer, context: Context, now: Micros
 ) -> None:
     found = Resolver(catalogue, history).resolve(offer, "e:v", context, now)
+    check(catalogue, history, offer, context, now, found)
+
+
+def check(
+    catalogue: Catalogue, history: History, offer: Offer, context: Context, now: Micros, found: ServedOffer | Refusal
+) -> None:
+    """Every truth of what is served, of each tier of it, and of what comes next."""
     if isinstance(found, Refusal):
         assert found.code in get_args(RefusalCode)
-        seen[found.code] = seen.get(found.code, 0) + 1
         return
     assert not isinstance(offer, NoOffer)
-    seen[type(offer).__name__] = seen.get(type(offer).__name__, 0) + 1
+    assert offer.valid_from is None or micros(offer.valid_from) <= now
+    assert offer.valid_until is None or now < micros(offer.valid_until)
+    assert context.currency in {None, found.currency}
+    assert found.currency == catalogue.currency
+    assert context.discounted <= offer.stacks_with_discounts
+    assert json.loads(json.dumps(found.json)) == found.json
+    assert not isinstance(offer, CrossSell) or not found.tiers
+    if not isinstance(offer, CrossSell):
+        assert len(found.tiers) == len(offer.tiers)
+    for tier in (found, *found.tiers):
+        check_products(catalogue, offer, context, tier)
+        check_price(catalogue, offer, context, tier)
+    for low, high in pairwise((found, *found.tiers)):
+        assert low.price < high.price
+    check_proof(history, offer, now, found)
+    assert found.steps.keys() == {name for name, _ in follow_ups(offer)}
+    for name, step in follow_ups(offer):
+        here, after = context, found.steps[name]
+        if name == "if_accepted":
+            taken = tuple(p.product_id for p in found.products)
+            here = msgspec.structs.replace(context, cart=(*context.cart, *taken))
+        elif isinstance(after, ServedOffer):
+            assert after.price < found.price
+        check(catalogue, history, step, here, now, after)
+        told = {row["step"] for row in found.json.get("withheld", [])}
+        assert (name in found.json) != (name in told)
+
+
+def check_products(catalogue: Catalogue, offer: Offer, context: Context, found: ServedOffer) -> None:
+    assert not isinstance(offer, NoOffer)
     sold = [p.product_id for p in found.products]
     assert sold == list(dict.fromkeys(sold)), "a product stands twice"
     assert not set(sold) & set(context.cart), "something is in the cart already"
     for product in found.products:
         assert product == catalogue.get(product.product_id)
-        assert product.stock is None or product.stock > 0
-    assert offer.valid_from is None or micros(offer.valid_from) <= now
-    assert offer.valid_until is None or now < micros(offer.valid_until)
-    assert context.currency in {None, found.currency}
-    assert found.currency == catalogue.currency
-    check_price(catalogue, offer, context, found)
+        assert product.stock is None or product.stock >= offer.minimum_stock > 0
+
+
+def check_proof(history: History, offer: Offer, now: Micros, found: ServedOffer) -> None:
+    assert not isinstance(offer, NoOffer)
+    if offer.instalments is not None:
+        told = found.json["instalments"]
+        assert Decimal(told["amount"]) * (told["count"] - 1) + Decimal(told["last"]) == Decimal(found.json["price"])
+        assert Decimal(told["amount"]) >= 0
+        assert told["text"] == told["amount"]
+    for row in found.json.get("social_proof", []):
+        assert offer.social_proof is not None
+        assert row["orders"] == history.sold[row["product_id"]][1] >= offer.social_proof.minimum
+        assert 0 < now - history.counted_at <= 2 * DAY or now <= history.counted_at
 
 
 def check_price(catalogue: Catalogue, offer: Offer, context: Context, found: ServedOffer) -> None:
@@ -133,14 +181,12 @@ def check_price(catalogue: Catalogue, offer: Offer, context: Context, found: Ser
     if isinstance(offer, Bundle):
         assert len(found.products) >= 2
         assert found.price < found.regular_price
-        assert len(found.products) == len(offer.items) if offer.pick == "explicit" else offer.limit >= 2
     if isinstance(offer, CrossSell):
         assert len(found.products) <= offer.limit
         assert not {p.product_id for p in found.products} & set(context.bases)
-        if offer.pick in {"bought_together", "bestsellers"}:
+        if offer.pick in {"bought_together", "bestsellers", "most_viewed"}:
             near = {b.category for b in map(catalogue.get, context.bases) if b is not None} - {""}
             assert not near & {p.category for p in found.products}
-    assert context.discounted <= offer.stacks_with_discounts
 
 
 @given(catalogues(), histories, admitted, contexts, times, st.integers(1, 99))
