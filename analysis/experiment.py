@@ -1,64 +1,81 @@
-"""An experiment's report: its events read from the store, then the same pure analysis as any file's."""
+"""An experiment's report: its events read once from the store, then the same pure analysis as any file's."""
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection
 
-from analysis import balance, queries
+from analysis import queries
 from analysis.analysis_plan import AnalysisPlan, Role
-from analysis.checks import Check
-from analysis.decision import Verdict
-from analysis.moments import Moments
-from analysis.queries import pairs
-from analysis.reading import analyze_sample
+from analysis.compose import Facts, compose
+from analysis.journal import read_ledger, return_days
+from analysis.ledger import Ledger
+from analysis.overlaps import Neighbour
+from analysis.parts import Entry, Method
 from analysis.report import Report
-from analysis.sample import Population, Sample
-from experiments.definition import Definition
-from experiments.lifecycle import MEASURING
+from experiments.definition import WHOLE, Definition
 from experiments.metrics import BUILT_IN, Metric
-from experiments.moment import DAY, Micros, iso
+from experiments.moment import DAY, Micros, day_number, iso, micros
 from experiments.money import exponent
 from experiments.share import parse_share
-from experiments.storage.ineligibles import count_ineligible
-from experiments.storage.registry import Experiment
+from experiments.storage.registry import Experiment, experiments, read_audit
 from experiments.storage.storefronts import Storefront
 
-HEADLINE = ("conversion", "orders_per_visitor", "revenue_per_visitor", "aov")
+HEADLINE = ("conversion", "orders_per_visitor", "revenue_per_visitor", "aov", "contribution_per_visitor")
 """Metrics that every report shows, whatever the plan names."""
-NEEDS_COST = frozenset({"contribution"})
-NEEDS_REVENUE = frozenset({"revenue", "contribution", "net_revenue"})
 
 
-def experiment_report(conn: Connection, storefront: Storefront, experiment: Experiment, as_of: Micros) -> Report:
-    """The report on everything that happened until `as_of`."""
+def experiment_report(
+    conn: Connection, storefront: Storefront, experiment: Experiment, as_of: Micros, only: str | None = None,
+    metrics: Sequence[Metric] | None = None,
+) -> Report:  # fmt: skip
+    """The report on everything that happened until `as_of`; `only` (`segment:level`) looks at one level of a segment.
+
+    `metrics` are those to read, the plan's and the headline ones unless said otherwise.
+    """
+    scope = scope_of(storefront, experiment, as_of)
     definition = experiment.definition
-    metrics = planned_metrics(definition)
-    scope = queries.Scope(
+    order = [definition.control.key, *(v.key for v in definition.variants if v.key != definition.control.key)]
+    counts = queries.count(conn, scope, order)
+    ledger = read_ledger(conn, scope, counts, day_number(as_of, storefront.zone))
+    return compose(ledger, facts_of(conn, storefront, experiment, scope, counts, ledger, metrics), only)
+
+
+def scope_of(storefront: Storefront, experiment: Experiment, as_of: Micros) -> queries.Scope:
+    """Which events belong to the report."""
+    return queries.Scope(
         storefront_id=storefront.id,
         experiment_id=experiment.id,
         experiment=experiment.key,
-        unit=definition.unit,
-        window=definition.analysis.window_days * DAY,
+        unit=experiment.definition.unit,
+        window=experiment.definition.analysis.window_days * DAY,
         until=as_of,
         money_places=exponent(storefront.currency),
     )
-    counts = queries.count(conn, scope, [variant.key for variant in definition.variants])
-    columns = sorted({"converted"} | {column for metric in metrics for column in metric.columns})
-    cells, maturity = queries.cells_and_maturity(conn, scope, columns, counts)
-    sample = Sample(
-        units=counts.units,
-        populations={metric.key: _population(metric, cells, definition) for metric in metrics},
-        checks=(*_checks(metrics, counts, cells), *_eligibility(conn, experiment, counts, as_of)),
-    )
-    report = analyze_sample(sample, analysis_plan(experiment, metrics, as_of))
-    dates = {
-        "currency": storefront.currency,
-        "data_from": None if counts.first_at is None else iso(counts.first_at),
-        "last_exposure": None if counts.last_at is None else iso(counts.last_at),
-        "maturity": maturity.to_dict(),
-    }
-    verdict = _in_time(report.verdict, experiment, counts.first_at, as_of)
-    return replace(report, verdict=verdict, extra={**report.extra, **dates})
+
+
+def facts_of(
+    conn: Connection, storefront: Storefront, experiment: Experiment, scope: queries.Scope, counts: queries.Counts,
+    ledger: Ledger, metrics: Sequence[Metric] | None = None,
+) -> Facts:  # fmt: skip
+    """What the report needs to know of the experiment besides its events."""
+    definition, as_of = experiment.definition, scope.until
+    planned, end = definition.analysis.target_mde, definition.schedule.end_at
+    reach = _reach(definition, as_of)
+    shares = {v.key: v.weight / WHOLE * reach for v in definition.variants}
+    return Facts(
+        plan=analysis_plan(experiment, tuple(metrics or planned_metrics(definition)), as_of),
+        method=_method(experiment), state=experiment.state, currency=storefront.currency, as_of=as_of,
+        offers={v.key: v.offer for v in definition.variants}, first_at=counts.first_at, last_at=counts.last_at,
+        minimum_days=definition.analysis.minimum_days, return_days=return_days(conn, scope),
+        target=None if planned is None else float(parse_share(planned, "target_mde")),
+        planned_end=None if end is None else iso(micros(end)), reach=reach, shares=shares,
+        crossovers=counts.crossovers, strays=counts.strays,
+        neighbours=tuple(_neighbours(conn, storefront, experiment, scope, ledger)),
+        timeline=_timeline(conn, storefront, experiment, as_of),
+    )  # fmt: skip
 
 
 def planned_metrics(definition: Definition) -> tuple[Metric, ...]:
@@ -91,69 +108,74 @@ def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Mi
     )
 
 
-def _in_time(verdict: Verdict, experiment: Experiment, first_at: Micros | None, as_of: Micros) -> Verdict:
-    """The verdict, or none yet: before the minimum run time only a failed check is said."""
-    least = experiment.definition.analysis.minimum_days
-    if verdict.decision == "fix_first" or experiment.state not in MEASURING or first_at is None:
-        return verdict
-    days = (as_of - first_at) / DAY
-    if days >= least:
-        return verdict
-    because = f"{days:.1f} of at least {least} days have passed: weekdays and weekends must both be in"
-    return replace(verdict, decision="keep_running", variant=None, because=(because,))
+def _reach(definition: Definition, as_of: Micros) -> float:
+    """The share of all eligible units that may enter now: coverage as it has grown, and the layer's part."""
+    coverage = definition.coverage
+    for step in definition.schedule.ramp:
+        if micros(step.at) <= as_of:
+            coverage = step.coverage
+    layer = 1.0 if definition.layer is None else (definition.layer.end - definition.layer.start) / WHOLE
+    return coverage / WHOLE * layer
 
 
-def _population(metric: Metric, cells: dict[queries.Cell, Moments], definition: Definition) -> Population:
-    """The units whose orders are known well enough for this metric, by variant, control first.
+def _method(experiment: Experiment) -> Method:
+    definition = experiment.definition
+    try:
+        code = version("offerlab")
+    except PackageNotFoundError:
+        code = "unknown"
+    return Method(
+        definition.unit, definition.analysis.window_days, definition.analysis.confidence,
+        definition.analysis.sequential, definition.analysis.correction, None, (), experiment.version,
+        definition.fingerprint, experiment.seed, code,
+    )  # fmt: skip
 
-    A unit with an order of unknown amount is left out of the metrics of money. A unit with an order of unknown cost
-    cannot be left out of contribution: buyers alone have costs, and without them profit would be a number about those
-    who did not buy.
-    """
-    columns = set(metric.columns)
-    found: dict[str, Moments] = {}
-    buyers = unknown = 0
-    for (variant, revenue_known, cost_known), moments in cells.items():
-        if columns & NEEDS_COST:
-            ordering = int(moments.n if not cost_known else moments.restrict(["converted"]).total[0])
-            buyers, unknown = buyers + ordering, unknown + (0 if cost_known else int(moments.n))
-        if columns & NEEDS_REVENUE and not revenue_known:
+
+def _neighbours(
+    conn: Connection, storefront: Storefront, experiment: Experiment, scope: queries.Scope, ledger: Ledger
+) -> list[Neighbour]:
+    """Other experiments of the storefront on the same kind of unit that met units of this one."""
+    found = []
+    for other in experiments(conn, storefront.id):
+        if other.id == experiment.id or other.started_at is None or other.definition.unit != scope.unit:
             continue
-        found[variant] = found[variant] + moments if variant in found else moments
-    names = next(iter(cells.values())).names if cells else metric.columns
-    nothing = Moments.from_aggregates(0, dict.fromkeys(names, 0), dict.fromkeys(pairs(names), 0))
-    order = [definition.control.key, *(v.key for v in definition.variants if v.key != definition.control.key)]
-    refused = None
-    if unknown:
-        refused = f"the cost of an order is not known for {unknown:,} of {buyers:,} buyers; a missing cost is not zero"
-    return Population({v: found.get(v, nothing) for v in order}, refused=refused)
-
-
-def _eligibility(conn: Connection, experiment: Experiment, counts: queries.Counts, as_of: Micros) -> list[Check]:
-    """Whether variants differ in who was let in, where anybody was not."""
-    refused = count_ineligible(conn, experiment.id, as_of)
-    if not refused:
-        return []
-    asked = dict(counts.units)
-    reasons: dict[str, int] = {}
-    for (variant, reason), units in refused.items():
-        if variant in asked:
-            asked[variant] += units
-            reasons[reason] = reasons.get(reason, 0) + units
-    found = balance.eligibility(counts.units, asked)
-    why = ", ".join(f"{reason} {units:,}" for reason, units in sorted(reasons.items(), key=lambda r: -r[1]))
-    return [replace(found, detail=f"{found.detail}; units refused: {why}")]
-
-
-def _checks(metrics: tuple[Metric, ...], counts: queries.Counts, cells: dict[queries.Cell, Moments]) -> list[Check]:
-    units = counts.units
-    found = [balance.crossovers(counts.crossovers, units)]
-    if any(NEEDS_REVENUE & set(metric.columns) for metric in metrics):
-        missing = dict.fromkeys(units, 0)
-        for (variant, revenue_known, _), moments in cells.items():
-            missing[variant] = missing.get(variant, 0) + (0 if revenue_known else int(moments.n))
-        found.append(balance.missing_data(missing, units, "revenue"))
-    if counts.strays:
-        detail = f"{counts.strays:,} units were exposed to variants that the definition does not have"
-        found.append(Check("variants", "fail", None, None, detail))
+        variants = tuple(v.key for v in other.definition.variants)
+        shared, theirs = queries.shared_units(conn, scope, other.id)
+        if not shared:
+            continue
+        units = np.zeros((len(ledger.variants), len(variants)), dtype=np.int64)
+        for ours, their, n in shared:
+            if ours in ledger.variants and their in variants:
+                units[ledger.variants.index(ours), variants.index(their)] += n
+        place = {key: i for i, key in enumerate(variants)}
+        of_unit = np.array([place.get(theirs.get(unit, ""), -1) for unit in ledger.units.ids], dtype=np.int64)
+        found.append(Neighbour(other.key, variants, units, of_unit))
     return found
+
+
+def _timeline(conn: Connection, storefront: Storefront, experiment: Experiment, as_of: Micros) -> tuple[Entry, ...]:
+    """What was done to it until then, and what its schedule did, oldest first."""
+    entries = [
+        (e.at, Entry(iso(e.at), e.actor, e.action, _detail(e.before, e.after)))
+        for e in read_audit(conn, storefront.id, f"experiment:{experiment.key}")
+        if e.at <= as_of
+    ]
+    entries += [
+        (at, Entry(iso(at), "schedule", "ramp", f"coverage {step.coverage / 100:g}%"))
+        for step in experiment.definition.schedule.ramp
+        if (at := micros(step.at)) <= as_of
+    ]
+    return tuple(entry for _, entry in sorted(entries, key=lambda e: e[0]))
+
+
+def _detail(before: object, after: object) -> str:
+    """What changed, by the names of the fields; the reason where one was given."""
+    old: Mapping[str, Any] = before if isinstance(before, Mapping) else {}
+    new: Mapping[str, Any] = after if isinstance(after, Mapping) else {}
+    decision = new.get("decision")
+    if isinstance(decision, Mapping) and decision.get("reason"):
+        return str(decision["reason"])
+    if "state" in new and old.get("state") != new["state"]:
+        return f"{old.get('state') or 'nothing'} to {new['state']}"
+    changed = sorted(key for key in new if old and old.get(key) != new[key])
+    return ", ".join(changed)

@@ -3,8 +3,11 @@
 from analysis import multiplicity
 from analysis.analysis_plan import AnalysisPlan
 from analysis.decision import Finding, Movement
+from analysis.parts import Band
 from analysis.report import Comparison, MetricResult
 from analysis.tables import signed, signed_percent
+
+_WORDS = {"better": "better", "worse": "worse", "flat": "no change shown"}
 
 
 def findings(result: MetricResult, plan: AnalysisPlan) -> list[Finding]:
@@ -14,6 +17,8 @@ def findings(result: MetricResult, plan: AnalysisPlan) -> list[Finding]:
     for c, p in zip(result.comparisons, _deciding_p(result, plan), strict=True):
         movement = _movement(c, p, result.direction, plan)
         estimate = c.difference.estimate
+        if c.band is not None:  # the cautious end, so that it is shipped for no more than it earns for certain
+            estimate = c.band.zero_margin.estimate
         gain = None if estimate is None else (estimate if result.direction == "increase" else -estimate)
         guarded = c.non_inferiority.holds if c.non_inferiority else None
         out.append(Finding(result.metric, role, c.variant, movement, _sentence(result, c, p, movement), gain, guarded))
@@ -21,11 +26,22 @@ def findings(result: MetricResult, plan: AnalysisPlan) -> list[Finding]:
 
 
 def _movement(c: Comparison, p: float | None, direction: str, plan: AnalysisPlan) -> Movement:
+    if c.band is not None:
+        return _banded(c.band, plan)
     if not c.estimable or c.difference.estimate is None or p is None:
         return "unknown"
     if p >= plan.alpha:
         return "flat"
     return "better" if (c.difference.estimate > 0) == (direction == "increase") else "worse"
+
+
+def _banded(band: Band, plan: AnalysisPlan) -> Movement:
+    """What both readings of the missing costs say alike."""
+    ends = ((band.zero_margin, band.zero_margin_p), (band.category_margin, band.category_margin_p))
+    if any(p is None or e.estimate is None for e, p in ends):
+        return "unknown"
+    shown = {0 if (p or 0.0) >= plan.alpha else 1 if (e.estimate or 0.0) > 0 else -1 for e, p in ends}
+    return "better" if shown == {1} else "worse" if shown == {-1} else "flat"
 
 
 def _deciding_p(result: MetricResult, plan: AnalysisPlan) -> tuple[float | None, ...]:
@@ -40,13 +56,18 @@ def _deciding_p(result: MetricResult, plan: AnalysisPlan) -> tuple[float | None,
 
 def _sentence(result: MetricResult, c: Comparison, p: float | None, movement: Movement) -> str:
     where = f"{c.variant} on {result.metric}"
+    if c.band is not None and movement != "unknown":
+        ends = [f"{signed(e.estimate)} ({signed(e.low)} to {signed(e.high)})"
+                for e in (c.band.zero_margin, c.band.category_margin)]  # fmt: skip
+        known = "" if c.band.coverage is None else f" on the {1 - c.band.coverage:.0%} of revenue without a known cost"
+        return f"{where}: {ends[0]} with no margin{known}, {ends[1]} with its usual one, {_WORDS[movement]}"
     if movement == "unknown" or c.difference.estimate is None:
         return f"{where}: not estimable, {c.reason}"
     if c.lift.estimate is not None and c.lift.low is not None and c.lift.high is not None:
         size = f"{signed_percent(c.lift.estimate)} ({signed_percent(c.lift.low)} to {signed_percent(c.lift.high)})"
     else:
         size = signed(c.difference.estimate)
-    word = {"better": "better", "worse": "worse", "flat": "no change shown"}[movement]
+    word = _WORDS[movement]
     guard = ""
     if c.non_inferiority:
         kept = "stays" if c.non_inferiority.holds else "is not shown to stay"

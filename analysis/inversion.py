@@ -1,16 +1,15 @@
 """A comparison's own test at any level: its p-value, and the interval that holds what the test does not reject."""
 
 import math
-from dataclasses import dataclass
 
+import msgspec
 from scipy.special import stdtrit
 
 from analysis.fieller import Interval
 from analysis.proportions import Counts, difference_interval
 
 
-@dataclass(frozen=True, slots=True)
-class MeanTest:
+class MeanTest(msgspec.Struct, frozen=True, tag="mean"):
     """Welch's t of a difference of means or ratios."""
 
     estimate: float
@@ -24,8 +23,7 @@ class MeanTest:
         return Interval(self.estimate - reach, self.estimate + reach)
 
 
-@dataclass(frozen=True, slots=True)
-class CountTest:
+class CountTest(msgspec.Struct, frozen=True, tag="count"):
     """The score or mid-p test of two proportions, with the interval of Miettinen & Nurminen."""
 
     counts: Counts

@@ -108,7 +108,7 @@ def _read(
     moments = population.moments
     here = [v for v in order if v in moments]
     if population.refused is not None:
-        return _refused(metric, plan, {v: int(moments[v].n) for v in here}, population.refused)
+        return _refused(metric, plan, {v: int(moments[v].n) for v in here}, population)
     variants = tuple(_variant(metric, v, moments[v], population) for v in here)
     adjusted = adjust(metric, moments, plan, here, unlike)
     comparisons = tuple(compare(metric, v, population, plan, adjusted.get(v)) for v in here if v != plan.control)
@@ -120,12 +120,16 @@ def _read(
     )  # fmt: skip
 
 
-def _refused(metric: Metric, plan: AnalysisPlan, units: Mapping[str, int], reason: str) -> MetricResult:
-    """A metric without a number, and why."""
+def _refused(metric: Metric, plan: AnalysisPlan, units: Mapping[str, int], population: Population) -> MetricResult:
+    """A metric without one number, why, and between which numbers it lies where that can be said."""
+    reason, bands = population.refused, population.bands
     return MetricResult(
         metric.key, metric.type, plan.role(metric.key), sum(units.values()), metric.direction,
         tuple(VariantResult(v, n, None, None, None, None) for v, n in units.items()),
-        tuple(Comparison(v, plan.control, estimable=False, reason=reason) for v in units if v != plan.control),
+        tuple(
+            Comparison(v, plan.control, estimable=False, reason=reason, band=bands.get(v))
+            for v in units if v != plan.control
+        ),
     )  # fmt: skip
 
 

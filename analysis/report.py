@@ -1,40 +1,40 @@
 """The report: plain frozen values, and the JSON they promise."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from analysis.any_time import AnyTime
 from analysis.checks import Check
 from analysis.decision import Verdict
+from analysis.effect import NOTHING, Effect, finite
 from analysis.inversion import Test
+from analysis.parts import (
+    Band,
+    Cannibalisation,
+    Entry,
+    Fatigue,
+    Maturity,
+    Method,
+    OfferPanel,
+    Overlap,
+    Progress,
+    Remark,
+    Sensitivity,
+    Time,
+    Worth,
+)
 from analysis.permutation import Permuted
 from experiments.metrics import MetricType
 
+__all__ = [
+    "NOTHING", "Adjusted", "AnyTime", "Comparison", "Effect", "Json", "MetricResult", "NonInferiority", "Report",
+    "VariantResult",
+]  # fmt: skip
+
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """An estimate with its interval; a bound that does not exist is None, and `reason` says why."""
-
-    estimate: float | None
-    low: float | None
-    high: float | None
-    standard_error: float | None = None
-    reason: str | None = None
-
-    def to_dict(self, standard_error: bool = False) -> Json:
-        """As JSON, with the standard error where the contract has one."""
-        out: Json = {"estimate": _finite(self.estimate)}
-        if standard_error:
-            out["standard_error"] = _finite(self.standard_error)
-        out |= {"low": _finite(self.low), "high": _finite(self.high)}
-        return out | ({"reason": self.reason} if self.reason else {})
-
-
-NOTHING = Effect(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ class VariantResult:
         out: Json = {
             "variant": self.variant,
             "units": self.units,
-            "value": _finite(self.value),
-            "standard_error": _finite(self.standard_error),
-            "numerator": _finite(self.numerator),
-            "denominator": _finite(self.denominator),
+            "value": finite(self.value),
+            "standard_error": finite(self.standard_error),
+            "numerator": finite(self.numerator),
+            "denominator": finite(self.denominator),
         }
         return out | ({} if self.capped_units is None else {"capped_units": self.capped_units})
 
@@ -77,12 +77,12 @@ class Adjusted:
     def to_dict(self) -> Json:
         """As JSON."""
         return {
-            "variance_reduction": _finite(self.variance_reduction),
+            "variance_reduction": finite(self.variance_reduction),
             "difference": self.difference.to_dict(standard_error=True),
             "lift": self.lift.to_dict(),
-            "p_value": _finite(self.p_value),
-            "values": {k: _finite(v) for k, v in self.values.items()},
-            "slopes": {k: _finite(v) for k, v in self.slopes.items()},
+            "p_value": finite(self.p_value),
+            "values": {k: finite(v) for k, v in self.values.items()},
+            "slopes": {k: finite(v) for k, v in self.slopes.items()},
             "estimable": self.reason is None,
             "reason": self.reason,
         }
@@ -100,7 +100,7 @@ class NonInferiority:
     def to_dict(self) -> Json:
         """As JSON."""
         return {
-            "margin": self.margin, "relative": self.relative, "p_value": _finite(self.p_value), "holds": self.holds
+            "margin": self.margin, "relative": self.relative, "p_value": finite(self.p_value), "holds": self.holds
         }  # fmt: skip
 
 
@@ -122,6 +122,7 @@ class Comparison:
     uncapped: Effect | None = None
     non_inferiority: NonInferiority | None = None
     bounds: Effect | None = None
+    band: Band | None = None
     method: str | None = None
     estimable: bool = True
     reason: str | None = None
@@ -142,10 +143,10 @@ class Comparison:
             "control": self.control,
             "difference": self.difference.to_dict(standard_error=True),
             "lift": self.lift.to_dict(),
-            "p_value": _finite(self.p_value),
-            "p_value_adjusted": _finite(self.p_value_adjusted),
-            "chance_to_win": _finite(self.chance_to_win),
-            "expected_loss": _finite(self.expected_loss),
+            "p_value": finite(self.p_value),
+            "p_value_adjusted": finite(self.p_value_adjusted),
+            "chance_to_win": finite(self.chance_to_win),
+            "expected_loss": finite(self.expected_loss),
             "sequential": self.sequential.to_dict() if self.sequential else None,
             "cuped": self.cuped.to_dict() if self.cuped else None,
             "estimable": self.estimable,
@@ -164,6 +165,8 @@ class Comparison:
             out["non_inferiority"] = self.non_inferiority.to_dict()
         if self.bounds is not None:
             out["bounds"] = {"low": self.bounds.low, "high": self.bounds.high, "of": self.bounds.reason}
+        if self.band is not None:
+            out["band"] = msgspec.to_builtins(self.band)
         if self.notes:
             out["notes"] = list(self.notes)
         return out
@@ -212,7 +215,11 @@ class MetricResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole reading of a test: who was in it, whether to believe it, what it says, what to do."""
+    """The whole reading of a test: who was in it, whether to believe it, what it says, what to do.
+
+    A file's report ends with `decompositions`; what follows is an experiment's. `only` names the segment's level that
+    the reader asked for, and is empty in the reading that was planned.
+    """
 
     experiment: str | None
     as_of: str | None
@@ -224,7 +231,25 @@ class Report:
     verdict: Verdict
     segments: tuple[Json, ...] = ()
     decompositions: tuple[Json, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    state: str | None = None
+    currency: str | None = None
+    data_from: str | None = None
+    last_exposure: str | None = None
+    only: str | None = None
+    outlook: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    progress: Progress | None = None
+    worth: tuple[Worth, ...] = ()
+    bands: tuple[Band, ...] = ()
+    offers: tuple[OfferPanel, ...] = ()
+    cannibalisation: tuple[Cannibalisation, ...] = ()
+    fatigue: tuple[Fatigue, ...] = ()
+    time: Time | None = None
+    maturity: Maturity | None = None
+    sensitivity: tuple[Sensitivity, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
+    method: Method | None = None
+    timeline: tuple[Entry, ...] = ()
 
     def __getitem__(self, metric: str) -> MetricResult:
         for found in self.metrics:
@@ -245,8 +270,8 @@ class Report:
                 {
                     "check": c.check,
                     "status": c.status,
-                    "p_value": _finite(c.p_value),
-                    "statistic": _finite(c.statistic),
+                    "p_value": finite(c.p_value),
+                    "statistic": finite(c.statistic),
                     "detail": c.detail,
                 }
                 for c in self.checks
@@ -258,7 +283,11 @@ class Report:
             out["segments"] = list(self.segments)
         if self.decompositions:
             out["decompositions"] = list(self.decompositions)
-        return out | dict(self.extra)
+        return out | ({} if self.experiment is None else self._of_experiment())
+
+    def _of_experiment(self) -> Json:
+        """What only an experiment's report has; a part that could not be made is null or empty."""
+        return {name: msgspec.to_builtins(getattr(self, name)) for name in _OF_EXPERIMENT}
 
     def _repr_html_(self) -> str:
         """As notebooks show it."""
@@ -272,9 +301,7 @@ class Report:
         return as_text(self)
 
 
-def _finite(number: float | None) -> float | None:
-    """Python's own float, or None where it is none: JSON has no NaN."""
-    if number is None:
-        return None
-    number = float(number)
-    return number if math.isfinite(number) else None
+_OF_EXPERIMENT = (
+    "state", "currency", "data_from", "last_exposure", "only", "outlook", "remarks", "progress", "worth", "bands",
+    "offers", "cannibalisation", "fatigue", "time", "maturity", "sensitivity", "overlaps", "method", "timeline",
+)  # fmt: skip

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from analysis.checks import Check
 from analysis.moments import Moments
+from analysis.parts import Band
 from analysis.tails import Arm
 from experiments.errors import Invalid
 from experiments.metrics import Metric
@@ -37,7 +38,8 @@ class Population:
     """The units one metric is computed over, by variant; `uncapped` where a cap changed the numbers.
 
     `arms` holds the third moments and extremes of the linearised metric, for the checks on tails; `buyers` the values
-    of the units with a denominator, for the bounds of a ratio; `refused` says why the metric cannot be given at all.
+    of the units with a denominator, for the bounds of a ratio; `refused` says why the metric cannot be given as one
+    number, and `bands` between which numbers it lies, by variant.
     """
 
     moments: Mapping[str, Moments]
@@ -46,6 +48,7 @@ class Population:
     arms: Mapping[str, Arm] = field(default_factory=dict)
     buyers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     refused: str | None = None
+    bands: Mapping[str, Band] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def _classified(
     c, e = conversion.c, exposure.alias("e")
     unit = c.visitor_id if unit_kind == "visitor" else c.customer_id
     is_met = and_(e.c.experiment_id == experiment.id, e.c.kind == "assigned", e.c.unit_id == unit)
-    met = Resolved(conversion.outerjoin(e, is_met), e.c.unit_id, e.c.variant, e.c.at)
+    met = Resolved(conversion.outerjoin(e, is_met), e.c.unit_id, e.c.variant, e.c.at, e.c.day)
     nobody: ColumnElement[bool] = unit.is_(None)
     if has_links(conn, storefront.id):
         met = Identities(storefront.id, experiment.id, unit_kind, as_of).resolved(conversion)

@@ -42,6 +42,7 @@ class Resolved:
     unit: ColumnElement[Any]
     variant: ColumnElement[Any]
     at: ColumnElement[Any]
+    day: ColumnElement[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Identities:
         p, e = visitor_customer, exposure
         mine = and_(e.c.experiment_id == self.experiment_id, e.c.kind == kind, e.c.unit_id == p.c.visitor_id)
         return (
-            select(p.c.customer_id, e.c.unit_id, e.c.variant, e.c.at)
+            select(p.c.customer_id, e.c.unit_id, e.c.variant, e.c.at, e.c.day)
             .select_from(p.join(e, mine))
             .where(p.c.storefront_id == self.storefront_id, p.c.at <= self.until, e.c.at <= self.until)
             .cte(f"members_{kind}")
@@ -78,7 +79,7 @@ class Identities:
         unit_id = func.substr(first.c.dated, len(str(_PAD)) + 1)
         same = members.alias("same")
         return (
-            select(first.c.customer_id, same.c.unit_id, same.c.variant, same.c.at)
+            select(first.c.customer_id, same.c.unit_id, same.c.variant, same.c.at, same.c.day)
             .select_from(first.join(same, same.c.unit_id == unit_id))
             .cte("leads")
         )
@@ -91,7 +92,8 @@ class Identities:
         owner = case((p.c.at <= self.until, p.c.customer_id))
         if self.unit == "customer":
             customer = func.coalesce(c.c.customer_id, owner)
-            return Resolved(owned.outerjoin(own, self._is_exposed(own, customer)), customer, own.c.variant, own.c.at)
+            met = owned.outerjoin(own, self._is_exposed(own, customer))
+            return Resolved(met, customer, own.c.variant, own.c.at, own.c.day)
         leads = self.leads(self.members())
         by_visitor, by_customer = leads.alias("by_visitor"), leads.alias("by_customer")
         source = (
@@ -99,27 +101,27 @@ class Identities:
             .outerjoin(own, self._is_exposed(own, c.c.visitor_id))
             .outerjoin(by_customer, by_customer.c.customer_id == c.c.customer_id)
         )
-        unit_id, variant, at = (
-            func.coalesce(by_visitor.c[name], own.c[name], by_customer.c[name]) for name in ("unit_id", "variant", "at")
+        unit_id, variant, at, day = (
+            func.coalesce(by_visitor.c[name], own.c[name], by_customer.c[name])
+            for name in ("unit_id", "variant", "at", "day")
         )
-        return Resolved(source, unit_id, variant, at)
+        return Resolved(source, unit_id, variant, at, day)
 
-    def followers(self, conn: Connection) -> dict[tuple[str, str], int]:
-        """Exposed visitors that count as another one of their customer: how many, by kind of exposure and variant."""
-        found: dict[tuple[str, str], int] = {}
-        for kind in ("assigned", "viewed") if self.unit == "visitor" else ():  # all who have a customer, less the leads
-            members = self.members(kind)
-            everyone = select(members.c.variant, func.count()).group_by(members.c.variant)
-            leads, seen = self.leads(self.members()), exposure.alias("seen")
-            is_seen = and_(
-                seen.c.experiment_id == self.experiment_id, seen.c.kind == kind, seen.c.unit_id == leads.c.unit_id
-            )
-            leading = select(leads.c.variant, func.count()).group_by(leads.c.variant)
-            if kind == "viewed":
-                leading = leading.select_from(leads.outerjoin(seen, is_seen)).where(seen.c.at <= self.until)
-            leaders = {variant: int(units) for variant, units in conn.execute(leading)}
-            for variant, units in conn.execute(everyone):
-                found[kind, variant] = int(units) - leaders.get(variant, 0)
+    def followers(self, conn: Connection) -> dict[tuple[str, str, int], int]:
+        """Exposed visitors that count as another one of their customer: how many, by kind, variant and day of entry."""
+        found: dict[tuple[str, str, int], int] = {}
+        for kind in ("assigned", "viewed") if self.unit == "visitor" else ():
+            entered = self.members()
+            members = entered if kind == "assigned" else self.members(kind)
+            leads = self.leads(entered)
+            leading = members.outerjoin(leads, leads.c.unit_id == members.c.unit_id)
+            own = members if kind == "assigned" else entered.alias("own")
+            if kind == "viewed":  # by the day of entry, not of the view
+                leading = leading.join(own, own.c.unit_id == members.c.unit_id)
+            query = select(own.c.variant, own.c.day, func.count()).select_from(leading)
+            query = query.where(leads.c.unit_id.is_(None)).group_by(own.c.variant, own.c.day)
+            for variant, day, units in conn.execute(query):
+                found[kind, variant, int(day)] = int(units)
         return found
 
     def crossed(self, crossed: Select[tuple[str]]) -> CompoundSelect[tuple[str]]:
