@@ -13,14 +13,17 @@ Array = NDArray[Any]
 LARGEST_INTEGER = 1 << 53
 """Below this every integer is a double, and sums of such doubles are exact in any order."""
 
+_CHUNK = 1 << 15
 _BITS = 18
 _LIMB = 1 << _BITS  # products of limbs stay below 2**36, so that 10**8 of them add up in an int64
 
 
-def as_integers(array: Array) -> tuple[NDArray[np.int64], int] | None:
+def as_integers(array: Array) -> tuple[NDArray[np.signedinteger[Any]], int] | None:
     """The values times 10**scale as integers, for integers and for decimals of at most 4 places; None otherwise."""
-    if array.dtype.kind in "bi":
-        return array.astype(np.int64, copy=False), 0
+    if array.dtype.kind == "i":
+        return array, 0
+    if array.dtype.kind == "b":
+        return array.astype(np.int8), 0
     if array.dtype.kind == "u":
         return (array.astype(np.int64), 0) if not len(array) or int(array.max()) < 2**63 else None
     busy = np.flatnonzero(array != 0)  # of truth values: three times as fast
@@ -45,13 +48,24 @@ def as_integers(array: Array) -> tuple[NDArray[np.int64], int] | None:
     return None
 
 
-def _largest(a: Array) -> int:
+def largest(a: Array) -> int:
+    """The largest size of integers, 0 where there are none."""
     return max(abs(int(a.max())), abs(int(a.min()))) if len(a) else 0
 
 
-def total(a: NDArray[np.int64]) -> int:
+def narrowed(a: NDArray[np.signedinteger[Any]]) -> NDArray[np.signedinteger[Any]]:
+    """The same integers in as few bytes as hold them."""
+    high = largest(a)
+    for kind in (np.int8, np.int16, np.int32):
+        if high <= np.iinfo(kind).max:
+            return a.astype(kind, copy=False)
+    return a
+
+
+def total(a: NDArray[np.signedinteger[Any]]) -> int:
     """The sum of integers, however large."""
-    if _largest(a) * len(a) < 2**63:
+    a = a.astype(np.int64, copy=False)
+    if largest(a) * len(a) < 2**63:
         return int(a.sum())
     return _joined((i, int(limb.sum())) for i, limb in enumerate(_limbs(a)))
 
@@ -63,11 +77,7 @@ def sums_and_products(names: Sequence[str], columns: Sequence[Array]) -> tuple[A
     the result itself tells: partial sums of squares only grow, and bound sums and products of two columns.
     """
     k = len(columns)
-    rows = np.empty((k, len(columns[0]) if k else 0))
-    for i, a in enumerate(columns):
-        rows[i] = a
-    with np.errstate(over="ignore", invalid="ignore"):
-        product, added = rows @ rows.T, rows.sum(axis=1)
+    product, added = _by_chunks(columns)
     whole = [a.dtype.kind != "f" for a in columns]
     safe = [whole[i] and product[i, i] < LARGEST_INTEGER for i in range(k)]
     sums, gram = np.empty(k, dtype=object), np.empty((k, k), dtype=object)
@@ -84,9 +94,25 @@ def sums_and_products(names: Sequence[str], columns: Sequence[Array]) -> tuple[A
     return sums, gram
 
 
+def _by_chunks(columns: Sequence[Array]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The products of all pairs (k, k) and the sums (k) in doubles, over rows that a processor's cache holds."""
+    k, n = len(columns), len(columns[0]) if columns else 0
+    product, added = np.zeros((k, k)), np.zeros(k)
+    rows = np.empty((k, min(n, _CHUNK)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, n, _CHUNK):
+            chunk = rows[:, : min(_CHUNK, n - start)]
+            for i, a in enumerate(columns):
+                chunk[i] = a[start : start + _CHUNK]
+            product += chunk @ chunk.T
+            added += chunk.sum(axis=1)
+    return product, added
+
+
 def dot(a: Array, b: Array) -> int:
     """The sum of products of integers: exact, by limbs of 18 bits where the plain product could overflow."""
-    bound = _largest(a) * _largest(b) * max(len(a), 1)
+    a, b = a.astype(np.int64, copy=False), b.astype(np.int64, copy=False)
+    bound = largest(a) * largest(b) * max(len(a), 1)
     if bound < 2**63:
         return int(a @ b)
     return _joined((i + j, int(x @ y)) for i, x in enumerate(_limbs(a)) for j, y in enumerate(_limbs(b)))
@@ -98,7 +124,7 @@ def _joined(parts: Iterable[tuple[int, int]]) -> int:
 
 def _limbs(a: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     limbs = []
-    while _largest(a) >= _LIMB:
+    while largest(a) >= _LIMB:
         a, low = np.divmod(a, _LIMB)
         limbs.append(low)
     return [*limbs, a]

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.exact import LARGEST_INTEGER
+from analysis.exact import LARGEST_INTEGER, largest, narrowed
 from analysis.files import Piece
-from analysis.frames import Numbers, fixed, labels, plain_numbers, refuse_missing
+from analysis.frames import Numbers, fixed, labels, plain_numbers, refuse_missing, tally
 from analysis.units import Rows
 
 Array = NDArray[Any]
@@ -79,24 +79,26 @@ def _part(table: pa.Table, variant: str, columns: Sequence[str]) -> Part:
         if known is not None:
             busy |= ~known
     listed = np.flatnonzero(busy & (arms.codes >= 0))
-    code = arms.codes[listed].astype(np.int16 if len(arms.words) < 2**15 else np.int32)
+    code = arms.codes[listed]
+    code = code.astype(np.int16) if len(arms.words) < 2**15 else code
     # a short integer sorts by radix, in one pass
     order = np.argsort(code, kind="stable")
     listed = listed[order]
-    bounds = np.concatenate([[0], np.cumsum(np.bincount(code, minlength=len(arms.words)))])
-    rows = np.bincount(arms.codes + 1, minlength=len(arms.words) + 1)
+    bounds = np.concatenate([[0], np.cumsum(tally(code, len(arms.words)))])
+    rows = tally(arms.codes, len(arms.words))
     kept = {name: _kept(values, known, listed) for name, (values, known) in plain.items()}
     blank = Numbers(np.zeros(len(listed), dtype=np.int64), 0, np.zeros(len(listed), dtype=bool))
     split = {
         word: {name: _sliced(kept.get(name, blank), bounds[i], bounds[i + 1]) for name in columns}
         for i, word in enumerate(arms.words)
     }
-    idle = {word: int(rows[i + 1] - bounds[i + 1] + bounds[i]) for i, word in enumerate(arms.words)}
-    return Part(idle, split, int(rows[0]), tuple(table.column_names))
+    idle = {word: int(rows[i] - bounds[i + 1] + bounds[i]) for i, word in enumerate(arms.words)}
+    return Part(idle, split, table.num_rows - int(rows.sum()), tuple(table.column_names))
 
 
 def _kept(values: Array, known: NDArray[np.bool_] | None, listed: NDArray[np.int64]) -> Numbers:
-    return fixed(values[listed], None if known is None else known[listed])
+    found = fixed(np.take(values, listed), None if known is None else known[listed])
+    return found if found.values.dtype.kind == "f" else Numbers(narrowed(found.values), found.scale, found.known)
 
 
 def _sliced(column: Numbers, start: int, end: int) -> Numbers:
@@ -110,7 +112,7 @@ def _joined(parts: Sequence[Numbers]) -> Numbers:
     if scale is None:
         values = [c.floats for c in parts]
     else:
-        values = [c.values * 10 ** (scale - c.scale) if c.scale < scale else c.values for c in parts]
+        values = [c.values.astype(np.int64) * 10 ** (scale - c.scale) if c.scale < scale else c.values for c in parts]
     known = None
     if any(c.known is not None for c in parts):
         known = np.concatenate([np.ones(len(c.values), dtype=bool) if c.known is None else c.known for c in parts])
@@ -123,6 +125,6 @@ def _common_scale(columns: Sequence[Numbers]) -> int | None:
         return None
     scale = max((c.scale for c in columns), default=0)
     for c in columns:
-        if c.scale < scale and len(c.values) and np.abs(c.values).max() >= LARGEST_INTEGER // 10 ** (scale - c.scale):
+        if c.scale < scale and largest(c.values) >= LARGEST_INTEGER // 10 ** (scale - c.scale):
             return None
     return scale

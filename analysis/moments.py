@@ -133,6 +133,8 @@ class Moments:
 
     def restrict(self, names: Sequence[str]) -> "Moments":
         """The same sample, these columns only, in this order."""
+        if tuple(names) == self.names:
+            return self
         at = [self.index(name) for name in names]
         return Moments(
             tuple(names), self.n, self.sums[..., at], self.gram[..., at, :][..., :, at],
@@ -203,8 +205,10 @@ class Moments:
         if self.n == 0:
             raise NotEstimable("no units")
         i = self.index(name)
-        total = Fraction(self.sums[i]) + self.n * Fraction(self.pivot[i])
-        return Fraction(total, self.n * 10 ** self.scales[i])
+        total, units = self.sums[i], self.n * 10 ** self.scales[i]
+        if isinstance(total, int) and not self.pivot[i]:
+            return Fraction(total, units)
+        return Fraction(Fraction(total) + self.n * Fraction(self.pivot[i]), units)
 
     def bilinear(self, g: NDArray[np.float64], h: NDArray[np.float64]) -> Any:
         """The covariance of the linear forms g and h of a unit's columns, (...): exact until the last rounding."""
@@ -213,13 +217,10 @@ class Moments:
         if self.n < 2:
             raise NotEstimable("fewer than two units")
         left, below = self._whole(g)
-        right, under = self._whole(h)
-        total = sum(
-            a * b * (self.n * self.gram[i, j] - self.sums[i] * self.sums[j])
-            for i, a in left.items()
-            for j, b in right.items()
-        )
-        return total / (below * under * self.n * (self.n - 1))
+        right, under = (left, below) if np.array_equal(g, h) else self._whole(h)
+        products = sum(a * b * self.gram[i, j] for i, a in left.items() for j, b in right.items())
+        sums = [sum(a * self.sums[i] for i, a in form.items()) for form in (left, right)]
+        return (self.n * products - sums[0] * sums[1]) / (below * under * self.n * (self.n - 1))
 
     def _whole(self, g: NDArray[np.float64]) -> tuple[dict[int, int], int]:
         """A form's coefficients on the sums as integers over one denominator; a float is one over a power of 2."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis import balance
 from analysis.analysis_plan import AnalysisPlan
 from analysis.checks import Check, Status
-from analysis.frames import Labels, Numbers, labels, numbers
+from analysis.frames import Labels, Numbers, labels, numbers, tally
 from experiments.errors import Invalid
 from experiments.metrics import COUNT, Metric
 
@@ -39,15 +39,9 @@ class Rows:
 
     def count(self, units: Mask | None = None) -> dict[str, int]:
         """Units by variant, idle ones included; of the others those of a mask, or all."""
-        variant = self.variant if units is None else self.variant[units]
-        # counting truth values is faster than bincount, for few variants
-        found = (
-            [int(np.count_nonzero(variant == code)) for code in range(len(self.names))]
-            if len(self.names) < 9
-            else (np.bincount(variant, minlength=len(self.names)).tolist())
-        )
-        idle = [0] * len(self.names) if self.idle is None else self.idle.tolist()
-        return {name: listed + more for name, listed, more in zip(self.names, found, idle, strict=True)}
+        found = tally(self.variant if units is None else self.variant[units], len(self.names))
+        total = found if self.idle is None else found + self.idle
+        return dict(zip(self.names, total.tolist(), strict=True))
 
     @property
     def rows(self) -> int:
@@ -137,7 +131,7 @@ def _crossovers(crossed: Mask, variant: NDArray[np.signedinteger[Any]], names: S
 
 
 def _by_name(names: Sequence[str], variant: NDArray[np.signedinteger[Any]]) -> dict[str, int]:
-    return dict(zip(names, np.bincount(variant, minlength=len(names)).tolist(), strict=True))
+    return dict(zip(names, tally(variant, len(names)).tolist(), strict=True))
 
 
 def _within(values: NDArray[Any], low: int, high: int) -> bool:
