@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from analysis.bayes import NormalPrior
-from analysis.group_sequential import Spending
-from analysis.monitoring import Method, Monitoring
+from analysis.monitoring import Monitoring
 from experiments.errors import FieldError, Invalid
+from experiments.looks import Monitoring as Method
+from experiments.looks import Spending
 from experiments.metrics import Metric
 
 Role = Literal["primary", "secondary", "guardrail"]

@@ -100,12 +100,22 @@ def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Mi
         margins={metric: margin for metric, margin in margins.items() if 0 < margin < 1},
         weights={variant.key: float(variant.weight) for variant in definition.variants},
         confidence=definition.analysis.confidence,
-        sequential=definition.analysis.sequential,
+        sequential=definition.analysis.method,
+        planned_units=definition.analysis.planned_units,
+        target_lift=_target_lift(definition),
+        looks=looks if isinstance(looks := definition.analysis.looks, int) else tuple(looks),
+        spending=definition.analysis.spending,
         correction=definition.analysis.correction,
         complete=experiment.state in {"stopped", "decided", "archived"},
         experiment=experiment.key,
         as_of=iso(as_of),
     )
+
+
+def _target_lift(definition: Definition) -> float | None:
+    """The lift that the experiment is to find, which also tells when it will have been planned to end."""
+    target = definition.analysis.target_mde
+    return None if target is None else float(parse_share(target, "target_mde"))
 
 
 def _reach(definition: Definition, as_of: Micros) -> float:

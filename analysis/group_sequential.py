@@ -9,7 +9,7 @@ the last: it spends what is left at the information it really has, and no later 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from experiments.errors import Invalid, NotEstimable
+from experiments.looks import Spending
 
-Spending = Literal["power", "obrien_fleming", "pocock"]
 Array = NDArray[np.float64]
 
 _FARTHEST = 38.0  # beyond this z a double holds no probability

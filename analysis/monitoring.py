@@ -5,24 +5,20 @@ reading standing for the last look that was due; a fixed test once.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from analysis import group_sequential, sequential
 from analysis.any_time import AnyTime, Look
-from analysis.group_sequential import Spending
 from analysis.power import Design, planned_drift
 from analysis.stopped import stopped
 from experiments.errors import FieldError, NotEstimable
+from experiments.looks import Monitoring as Method
+from experiments.looks import Spending, broken_looks
 
-Method = Literal["confidence_sequence", "msprt", "group_sequential", "fixed"]
-
-MOST_LOOKS = 100
 TOO_SKEWED = 0.5
 """Skewness of the difference beyond which no reading at any time is given: tuned by simulation (docs/STATISTICS.md)."""
 
@@ -51,7 +47,8 @@ class Monitoring:
             errors.append(FieldError("planned_units", f"{self.planned_units!r} is below 2"))
         if self.target_lift is not None and not (math.isfinite(self.target_lift) and self.target_lift != 0):
             errors.append(FieldError("target_lift", f"{self.target_lift!r} is no lift to look for"))
-        errors += [FieldError("looks", message) for message in broken_looks(self.looks)]
+        if message := broken_looks(self.looks):
+            errors.append(FieldError("looks", message))
         if self.method == "group_sequential" and self.planned_units is None and self.target_lift is None:
             errors.append(
                 FieldError("planned_units", "a group-sequential test needs its end: planned_units, or a target_lift")
@@ -84,16 +81,6 @@ class Observed:
     def units(self) -> float:
         """Units of control and the variant together."""
         return self.control_units + self.treatment_units
-
-
-def broken_looks(looks: int | Sequence[float]) -> list[str]:
-    """What is wrong with planned looks, in words."""
-    if isinstance(looks, int):
-        return [] if 1 <= looks <= MOST_LOOKS else [f"{looks} is not between 1 and {MOST_LOOKS}"]
-    growing = all(a < b for a, b in pairwise(looks))
-    if not 1 <= len(looks) <= MOST_LOOKS or not growing or not looks[0] > 0 or looks[-1] != 1:
-        return ["fractions of the plan are above 0, grow from look to look, and end with 1"]
-    return []
 
 
 def planned_units(monitoring: Monitoring, seen: Observed, alpha: float) -> float | None:

@@ -16,9 +16,10 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from analysis.dunnett import dunnett_critical
-from analysis.group_sequential import Spending, boundaries, crossing
+from analysis.group_sequential import boundaries, crossing
 from analysis.sequential import boundary, tuning
 from experiments.errors import Invalid, NotEstimable
+from experiments.looks import Spending
 
 MetricType = Literal["proportion", "mean", "ratio"]
 Correction = Literal["none", "bonferroni", "dunnett"]

@@ -10,6 +10,7 @@ import msgspec
 
 from experiments.errors import FieldError, Invalid
 from experiments.identifiers import Key, PlacementKey, UnitId
+from experiments.looks import Monitoring, Spending, broken_looks
 from experiments.metrics import BUILT_IN, Metric
 from experiments.offers import Moment, Offer
 from experiments.shape import convert
@@ -49,14 +50,28 @@ class MetricPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AnalysisPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the report will be read, fixed before the start."""
+    """How the report will be read, fixed before the start.
+
+    `monitoring` names the method of a test that is looked at on the way, a confidence sequence unless said otherwise;
+    `planned_units` counts control and one variant together, and `target_mde` stands in for it; `looks` are the planned
+    ones of a group-sequential test, so many or their fractions of the plan, and `spending` how they share the error.
+    """
 
     confidence: Annotated[float, msgspec.Meta(ge=0.5, le=0.999)] = 0.95
     sequential: bool = True
-    correction: Literal["none", "holm", "bh", "dunnett"] = "holm"
+    correction: Literal["none", "bonferroni", "holm", "bh", "dunnett"] = "holm"
     window_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
     minimum_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 7
     target_mde: str | None = None
+    monitoring: Monitoring | None = None
+    planned_units: Annotated[int, msgspec.Meta(ge=2, le=10**12)] | None = None
+    looks: int | list[float] = 5
+    spending: Spending = "obrien_fleming"
+
+    @property
+    def method(self) -> Monitoring:
+        """How the test may be looked at."""
+        return self.monitoring or ("confidence_sequence" if self.sequential else "fixed")
 
 
 class RampStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -190,6 +205,21 @@ def _check_plan(definition: Definition, metrics: Mapping[str, Metric]) -> Iterat
         yield from _check_share(guardrail.margin, f"metrics.guardrails[{i}].margin", Decimal(0), Decimal(1))
     if definition.analysis.target_mde is not None:
         yield from _check_share(definition.analysis.target_mde, "analysis.target_mde", Decimal("0.0001"), Decimal(10))
+    yield from _check_monitoring(definition.analysis)
+
+
+def _check_monitoring(analysis: AnalysisPlan) -> Iterator[FieldError]:
+    if analysis.monitoring is not None and (analysis.monitoring == "fixed") == analysis.sequential:
+        once = "is read once, at its end" if analysis.sequential else "is read on the way"
+        yield FieldError(
+            "analysis.monitoring", f"{analysis.monitoring} {once}: sequential must be {not analysis.sequential}".lower()
+        )
+    if analysis.method == "group_sequential" and analysis.planned_units is None and analysis.target_mde is None:
+        yield FieldError("analysis.planned_units", "planned looks need an end: planned_units, or a target_mde")
+    if analysis.method == "msprt" and analysis.target_mde is None:
+        yield FieldError("analysis.target_mde", "the mSPRT needs the size of the effects that are looked for")
+    if message := broken_looks(analysis.looks):
+        yield FieldError("analysis.looks", message)
 
 
 def _check_share(text: str, field: str, least: Decimal, most: Decimal) -> Iterator[FieldError]:

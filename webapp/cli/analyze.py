@@ -8,14 +8,30 @@ import click
 
 from experiments.errors import Invalid
 from experiments.metrics import Metric, MetricType
+from experiments.share import parse_share
 
 if TYPE_CHECKING:
     from analysis.analysis_plan import Role
 
+METHODS = ("confidence-sequence", "msprt", "group-sequential", "fixed")
+SPENDINGS = ("obrien-fleming", "pocock", "power")
 FORMATS = ("table", "json", "html")
 
 
-@click.command()
+class _Command(click.Command):
+    """`--sequential` may stand alone, before another option or the file, or be followed by its method."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with the default method written out where none follows."""
+        following = [*args[1:], ""]
+        written = [
+            f"--sequential={METHODS[0]}" if one == "--sequential" and after not in METHODS else one
+            for one, after in zip(args, following, strict=True)
+        ]
+        return super().parse_args(ctx, written)
+
+
+@click.command(cls=_Command)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--variant", required=True, metavar="COLUMN", help="Column that names each row's variant.")
 @click.option("--control", required=True, metavar="VALUE", help="The variant the others are compared with.")
@@ -32,11 +48,26 @@ FORMATS = ("table", "json", "html")
 @click.option("--segment", "segments", multiple=True, metavar="COLUMN", help="Effects by the levels of a column.")
 @click.option("--weights", multiple=True, metavar="VALUE=W", help="Planned share of a variant, on any scale.")
 @click.option("--confidence", type=float, default=0.95, show_default=True)
-@click.option("--sequential", is_flag=True, help="Add intervals that stay valid however often one looks.")
+@click.option(
+    "--sequential",
+    type=click.Choice(METHODS),
+    default="fixed",
+    help="Add readings for a test that is looked at on the way; by itself intervals that stay valid however often.",
+)
 @click.option(
     "--planned-units", type=int, help="Units planned in control and one variant together; tunes --sequential."
 )
-@click.option("--correction", type=click.Choice(["none", "holm", "bh", "dunnett"]), default="holm", show_default=True)
+@click.option("--target-lift", metavar="LIFT", help="The lift looked for, such as 5%; tunes --sequential too.")
+@click.option("--looks", default="5", show_default=True, metavar="N|FRACTIONS", help="Planned looks: 5, or 0.5,0.75,1.")
+@click.option(
+    "--spending", type=click.Choice(SPENDINGS), default=SPENDINGS[0], show_default=True, help="Of the planned looks."
+)
+@click.option(
+    "--correction",
+    type=click.Choice(["none", "bonferroni", "holm", "bh", "dunnett"]),
+    default="holm",
+    show_default=True,
+)
 @click.option(
     "--cap",
     type=float,
@@ -55,9 +86,9 @@ FORMATS = ("table", "json", "html")
 @click.option("--format", "shape", type=click.Choice(FORMATS), default="table", show_default=True)
 def analyze(
     file: Path, variant: str, control: str, specs: Sequence[str], unit: str | None, covariates: Sequence[str],
-    segments: Sequence[str], weights: Sequence[str], confidence: float, sequential: bool, planned_units: int | None,
-    correction: str, cap: float | None, primary: Sequence[str], guardrails: Sequence[str], decrease: Sequence[str],
-    shape: str,
+    segments: Sequence[str], weights: Sequence[str], confidence: float, sequential: str, planned_units: int | None,
+    target_lift: str | None, looks: str, spending: str, correction: str, cap: float | None,
+    primary: Sequence[str], guardrails: Sequence[str], decrease: Sequence[str], shape: str,
 ) -> None:  # fmt: skip
     """Analyse a test from its FILE: CSV or NDJSON (plain, .gz, .xz) or Parquet, one row a unit."""
     from analysis.analysis_plan import AnalysisPlan
@@ -69,8 +100,10 @@ def analyze(
     plan = AnalysisPlan(
         metrics=metrics, control=control, roles=_roles(metrics, primary, tuple(margins)), margins=margins,
         weights={name: _number("weights", text) for name, text in (_named("weights", w) for w in weights)} or None,
-        confidence=confidence, sequential=sequential, planned_units=planned_units, correction=correction,  # type: ignore[arg-type]  # click.Choice held it to these
-        complete=not sequential,
+        confidence=confidence, sequential=sequential.replace("-", "_"), planned_units=planned_units,  # type: ignore[arg-type]  # click.Choice held it to these
+        target_lift=None if target_lift is None else float(parse_share(target_lift, "target-lift")),
+        looks=_looks(looks), spending=spending.replace("-", "_"), correction=correction,  # type: ignore[arg-type]  # as above
+        complete=sequential == "fixed",
     )  # fmt: skip
     sample, plan = sample_file(file, plan, variant, unit, segments)
     report = analyze_sample(sample, plan)
@@ -139,6 +172,12 @@ def _number(option: str, text: str) -> float:
 
 def _margin(text: str) -> float:
     return _number("guardrail", text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+
+
+def _looks(text: str) -> int | tuple[float, ...]:
+    if "," not in text and "." not in text:
+        return int(_number("looks", text))
+    return tuple(_number("looks", each) for each in text.split(","))
 
 
 def _share(percentile: float | None) -> float | None:

@@ -92,3 +92,36 @@ def test_a_quantile_has_its_sequence_too():
     out = as_json("--metric", "p=quantile:years_since_first:0.9", "--sequential")
     c = out["metrics"][1]["comparisons"][0]
     assert c["sequential"] is not None or c["estimable"] is False
+
+
+def sequential(*arguments):
+    return as_json("--sequential", *arguments)["metrics"][0]["comparisons"][0]["sequential"]
+
+
+def test_the_method_of_looking_may_follow_the_flag_or_not():
+    assert sequential()["method"] == "confidence_sequence"
+    assert sequential("confidence-sequence") == sequential()
+    assert sequential("msprt", "--target-lift", "20%")["method"] == "msprt"
+    looks = sequential("group-sequential", "--planned-units", "40000", "--looks", "0.25,0.5,1", "--spending", "pocock")
+    assert (looks["method"], looks["look"], looks["looks"]) == ("group_sequential", 2, 3)
+    derived = sequential("group-sequential", "--target-lift", "20%", "--looks", "4")
+    assert (derived["looks"], derived["planned_units"] > 20_000) == (4, True)
+    assert as_json("--sequential", "fixed")["metrics"][0]["comparisons"][0]["sequential"] is None
+
+
+def test_the_flag_alone_does_not_take_the_file_for_its_method():
+    found = CliRunner().invoke(command, ["--sequential", *BASE, "--format", "json"], catch_exceptions=False)
+    assert json.loads(found.stdout)["metrics"][0]["comparisons"][0]["sequential"] == sequential()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["group-sequential"], "planned_units"),
+        (["msprt"], "target_lift"),
+        (["group-sequential", "--looks", "x"], "looks"),
+    ],
+)
+def test_a_method_without_what_it_needs_is_refused(arguments, said):
+    with pytest.raises(Invalid, match=said):
+        run("--sequential", *arguments)
