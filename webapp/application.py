@@ -9,6 +9,7 @@ from webapp.config import Settings, load
 from webapp.errors import PROBLEM_JSON, encode, problem_of
 from webapp.lab import Lab, kept_rows
 from webapp.protocols import growthbook, ofrep, segment, snippet, streams, webhooks
+from webapp.shop import site as shop_site
 from webapp.ui import site
 
 
@@ -22,7 +23,8 @@ def create(settings: Settings | None = None) -> Flask:
     app = Flask("webapp")
     app.config.update(
         SECRET_KEY=lab.settings.secret_key,
-        MAX_CONTENT_LENGTH=lab.settings.max_body_bytes,
+        # a body in chunks is cut off there without a word: one byte more shows that it was too large
+        MAX_CONTENT_LENGTH=lab.settings.max_body_bytes + 1,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=lab.settings.secure_cookies,
     )
@@ -39,6 +41,7 @@ def create(settings: Settings | None = None) -> Flask:
     for protocol in (ofrep, growthbook, segment, streams, snippet, webhooks):
         app.register_blueprint(protocol.blueprint)
     site.install(app)
+    shop_site.install(app, lab)
     app.register_error_handler(Exception, _failed)
     return app
 

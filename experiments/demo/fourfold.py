@@ -203,7 +203,6 @@ AFTER_PURCHASE: Mapping[str, Any] = {
                 "items": ["CUP-FLAT", "CHOC-MILK"],
                 "discount": {"percent": "15"},
                 "headline": "Cups and chocolate, 15% less",
-                "body": "In the parcel that we are about to pack.",
                 "call_to_action": "Add to my order",
                 "minimum_margin": "30%",
             },

@@ -38,14 +38,30 @@ def command(port: int, database: str | None) -> None:
         if not storefront.is_filled(engine):
             click.echo("Filling the database with a demo: three weeks of a coffee shop. This takes a moment.", err=True)
             storefront.fill(engine, now())
-        keys = _keys(engine, _keys_file(engine), now())
+            _suggest(engine)
+        keys_file = _keys_file(engine)
+        keys = _keys(engine, keys_file, now())
         link = _login_link(engine, url, now())
     click.echo(f"Offerlab is at {url}")
     click.echo(f"sign in once with: {link}")
     for kind in KINDS:
         click.echo(f"{kind} key: {keys[kind]}")
+    click.echo(f"the demo's shop is at {url}/shop/")
+    os.environ["OFFERLAB_SHOP_KEYS"] = str(keys_file.absolute())
     sys.stdout.flush()  # the server takes over: whoever reads these lines from a pipe needs them now
     run("127.0.0.1", port, 2, database)
+
+
+def _suggest(engine: "Engine") -> None:
+    """What the demo's orders suggest, from the first page on; a server would work it out within a minute."""
+    from analysis import recommending
+    from experiments.demo.storefront import KEY
+    from experiments.storage.database import reading
+    from experiments.storage.storefronts import get_storefront
+
+    with reading(engine) as conn:
+        demo = get_storefront(conn, KEY)
+    recommending.refresh(engine, demo, now())
 
 
 def _keys_file(engine: "Engine") -> Path:

@@ -28,40 +28,111 @@
     navigator.sendBeacon(address(path), JSON.stringify({ ...visitor(), occurred_at: new Date(), ...event }));
   };
 
-  const ask = async ({ dataset: { offerlab: placement, product, cart } }) => {
-    const context = { product_id: product, cart: parse(cart || set.cart), currency: set.currency };
+  // The proofs of the prices that were shown: who comes again today sees the same ones.
+  const proofs = () => {
+    try {
+      return JSON.parse(localStorage.offerlab_prices);
+    } catch {
+      return [];
+    }
+  };
+  const keep = (...some) => {
+    try {
+      const all = new Set([...some, ...proofs()].filter(Boolean));
+      localStorage.offerlab_prices = JSON.stringify([...all].slice(0, 12));
+    } catch {} // a browser that keeps nothing
+  };
+
+  const ask = async (place) => {
+    const { offerlab: placement, product } = place.dataset;
+    const context = { product_id: product, cart: cartOf(place), currency: set.currency };
     const attributes = { consent: !!set.consent, ...parse(set.attributes) };
-    const body = JSON.stringify({ ...visitor(), placement, attributes, context });
+    const body = JSON.stringify({ ...visitor(), placement, attributes, context, price_tokens: proofs() });
     const answer = await fetch(address("v1/assignments"), { method: "POST", body, signal: AbortSignal.timeout(wait) });
     return answer.ok ? answer.json() : null;
   };
 
-  const make = (name, ...inside) => {
+  const cartOf = ({ dataset: { cart } }) => parse(cart || set.cart) || [];
+
+  const make = (name, part, ...inside) => {
     const made = document.createElement(name);
+    if (part) made.className = `offerlab-${part}`;
     made.append(...inside);
     return made;
   };
 
-  const draw = (offer) => {
+  // "{}" in a sentence of the shop's stands for the amount, the time, the number.
+  const say = (sentence, ...values) => sentence.replace(/\{\}/g, () => values.shift());
+
+  // What is left to free shipping once this is accepted, where the cart's prices are known.
+  const shipping = (offer, cart, money) => {
+    const over = offer.free_shipping_over;
+    if (over === undefined) return [];
+    const rest = cart.filter((line) => offer.type !== "upsell" || line.product_id !== offer.base_product_id);
+    const sum = rest.reduce((all, line) => all + line.price * (line.quantity || 1), +offer.price);
+    if (Number.isNaN(sum)) return [say(set.shipping || "Free shipping from {}", money(over))];
+    const left = Math.round((over - sum) * 100) / 100;
+    const more = set.missing || "With it, {} is left to free shipping";
+    const sentence = left > 0 ? say(more, money(left)) : set.free || "With it, shipping is free";
+    return [sentence, Object.assign(make("progress"), { max: over, value: Math.min(sum, over), ariaLabel: sentence })];
+  };
+
+  const reasons = (offer, cart, lang, money) => {
+    const found = [];
+    const { valid_until: until, instalments: parts, social_proof: proof } = offer;
+    const style = { dateStyle: "medium", timeStyle: "short" };
+    const time = () => new Intl.DateTimeFormat(lang, style).format(new Date(until));
+    if (until) found.push([say(set.until || "Only until {}", time())]);
+    if (parts) found.push([parts.text || say(set.parts || "or {} payments of {}", parts.count, money(parts.amount))]);
+    const most = proof?.reduce((one, other) => (other.orders > one.orders ? other : one));
+    if (most) found.push([say(set.proof || "In {} orders of the last {} days", most.orders, most.days)]);
+    const left = shipping(offer, cart, money);
+    if (left.length) found.push(left);
+    return found.map((inside) => make("li", "", ...inside));
+  };
+
+  const draw = (offer, cart) => {
+    const lang = document.documentElement.lang || [];
     const style = { style: "currency", currency: offer.currency };
-    const money = (amount) => new Intl.NumberFormat(document.documentElement.lang || [], style).format(amount);
-    const items = offer.products.map(({ title, url, price }) => {
-      const name = make(url ? "a" : "span", title);
+    const money = (amount) => new Intl.NumberFormat(lang, style).format(amount);
+    const list = ({ products }) => products.map(({ title, url, image, price }) => {
+      const name = make(url ? "a" : "span", "title", title);
       if (url) name.href = url;
-      return make("li", name, ` ${money(price)}`);
+      const picture = image ? [Object.assign(new Image(64, 64), { src: image, alt: "" })] : [];
+      return make("li", "product", ...picture, name, " ", make("span", "each", money(price)));
     });
-    const price = make("p", make("strong", money(offer.price)));
-    const saving = ` ${set.save || "You save"} ${money(offer.saving)}`;
-    if (offer.saving > 0) price.append(" ", make("s", money(offer.regular_price)), saving);
-    const accept = make("button", offer.call_to_action || set.accept || "Add to cart");
-    const dismiss = make("button", set.dismiss || "No, thanks");
+    const cost = ({ price, regular_price, saving }) => {
+      const told = [make("strong", "", money(price))];
+      const saved = ` ${set.save || "You save"} ${money(saving)}`;
+      if (saving > 0) told.push(" ", make("s", "", money(regular_price)), make("span", "saving", saved));
+      return told;
+    };
+    const shown = {};
+    const fill = (choice) => {
+      shown.offer = choice;
+      products.replaceChildren(...list(choice));
+      price.replaceChildren(...cost(choice));
+      why.replaceChildren(...reasons(choice, cart, lang, money));
+      why.hidden = !why.firstChild;
+    };
+    const [products, price, why] = [make("ul", "products"), make("p", "price"), make("ul", "reasons")];
+    fill(offer);
+    const tiers = (offer.tiers || []).map((tier, i) => {
+      const radio = Object.assign(make("input"), { type: "radio", name: offer.offer_id, checked: !i });
+      radio.onchange = () => fill({ ...offer, ...tier });
+      return make("label", "tier", radio, " ", tier.name || tier.products.map((p) => p.title).join(" + "));
+    });
+    const choices = make("fieldset", "tiers", ...tiers);
+    choices.ariaLabel = offer.headline || "";
+    const accept = make("button", "accept", offer.call_to_action || set.accept || "Add to cart");
+    const dismiss = make("button", "dismiss", set.dismiss || "No, thanks");
     accept.type = dismiss.type = "button";
-    const box = make("section", make("ul", ...items), price, accept, " ", dismiss);
-    if (offer.body) box.prepend(make("p", offer.body));
-    if (offer.headline) box.prepend(make("h2", offer.headline));
-    box.className = "offerlab-offer";
+    const box = make("section", "offer", products, price, why, make("p", "choice", accept, " ", dismiss));
+    if (tiers.length) box.prepend(choices);
+    if (offer.body) box.prepend(make("p", "body", offer.body));
+    if (offer.headline) box.prepend(make("h2", "headline", offer.headline));
     box.ariaLabel = offer.headline || offer.products[0].title;
-    return { box, accept, dismiss };
+    return Object.assign(shown, { box, accept, dismiss });
   };
 
   // Into the space that the page keeps free, else over its lower edge: neither moves anything.
@@ -74,27 +145,48 @@
     document.body.append(box);
   };
 
+  const present = (place, answer, offer, before) => {
+    const { placement, price_tokens: proofs = {} } = answer;
+    const met = { experiment: answer.experiment || undefined, variant: answer.variant || undefined };
+    const drawn = draw(offer, cartOf(place));
+    const { box, accept, dismiss } = drawn;
+    const close = (next) => {
+      if (!box.isConnected) return;
+      const held = box.contains(document.activeElement);
+      box.remove();
+      const following = next && present(place, answer, next, before);
+      if (!following && place.offsetHeight) place.replaceChildren(...before);
+      if (!held) return;
+      const stop = following || place; // the keyboard goes on from here
+      stop.tabIndex = -1;
+      stop.focus({ preventScroll: true });
+    };
+    const on = (button, type, next) => (button.onclick = quietly(() => {
+      const { offer: chosen } = drawn;
+      report("v1/conversions", { type, event_id: newId(), placement, offer_id: chosen.offer_id, ...met });
+      close(next);
+      const proof = proofs[chosen.offer_id] || answer.price_token;
+      const detail = { ...answer, offer: chosen, price_token: proof };
+      const told = new CustomEvent(type, { bubbles: true, cancelable: true, detail });
+      const page = button === accept && !next && chosen.products[0].url;
+      if (place.dispatchEvent(told) && page) location.assign(page);
+    }));
+    on(accept, "offer_accepted", offer.if_accepted);
+    on(dismiss, "offer_dismissed", offer.if_declined);
+    show(place, box);
+    const left = offer.valid_until ? new Date(offer.valid_until) - Date.now() : Infinity;
+    if (left < 2 ** 31) setTimeout(close, left); // the end is an end
+    return box;
+  };
+
   const fill = quietly(async (place) => {
     const answer = await ask(place);
     if (!answer) return;
-    const { offer, placement } = answer;
     const met = { experiment: answer.experiment || undefined, variant: answer.variant || undefined };
     let seen = place; // nothing is viewed where an offer would have been
-    if (offer.type !== "none") {
-      const { box, accept, dismiss } = draw(offer);
-      const before = [...place.childNodes];
-      const on = (button, type) => (button.onclick = quietly(() => {
-        report("v1/conversions", { type, event_id: newId(), placement, offer_id: offer.offer_id, ...met });
-        box.remove();
-        if (place.offsetHeight) place.replaceChildren(...before);
-        const told = new CustomEvent(type, { bubbles: true, cancelable: true, detail: answer });
-        const next = button === accept && offer.products[0].url;
-        if (place.dispatchEvent(told) && next) location.assign(next);
-      }));
-      on(accept, "offer_accepted");
-      on(dismiss, "offer_dismissed");
-      show(place, box);
-      seen = box;
+    if (answer.offer.type !== "none") {
+      keep(...Object.values(answer.price_tokens || [answer.price_token]));
+      seen = present(place, answer, answer.offer, [...place.childNodes]);
     }
     if (!answer.in_experiment) return;
     const watcher = new IntersectionObserver((entries) => {

@@ -1,0 +1,16 @@
+"""The shop's pages as part of the application; there are none where the settings name no keys."""
+
+from flask import Flask
+
+from webapp.lab import Lab
+from webapp.shop import basket_pages, browsing, frame, offers_taken, till
+from webapp.shop.opening import open_shop
+
+
+def install(app: Flask, lab: Lab) -> None:
+    """Give the application the shop's pages, where the settings ask for them."""
+    if not lab.settings.shop_keys:
+        return
+    app.extensions["offerlab.shop"] = open_shop(lab)
+    for room in (browsing, basket_pages, till, offers_taken):
+        app.register_blueprint(frame.framed(room.blueprint))
