@@ -1,6 +1,7 @@
 """An experiment's report: its events read once from the store, then the same pure analysis as any file's."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 from analysis import queries
 from analysis.analysis_plan import AnalysisPlan, Role
 from analysis.compose import Facts, compose
+from analysis.everybody_read import read_all_visitors
 from analysis.journal import read_ledger, return_days
 from analysis.ledger import Ledger
 from analysis.overlaps import Neighbour
@@ -40,7 +42,9 @@ def experiment_report(
     order = [definition.control.key, *(v.key for v in definition.variants if v.key != definition.control.key)]
     counts = queries.count(conn, scope, order)
     ledger = read_ledger(conn, scope, counts, day_number(as_of, storefront.zone))
-    return compose(ledger, facts_of(conn, storefront, experiment, scope, counts, ledger, metrics), only)
+    facts = facts_of(conn, storefront, experiment, scope, counts, ledger, metrics)
+    found = compose(ledger, facts, only)
+    return found if only else replace(found, all_visitors=read_all_visitors(conn, scope, order, facts.plan))
 
 
 def scope_of(storefront: Storefront, experiment: Experiment, as_of: Micros) -> queries.Scope:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from analysis.any_time import AnyTime
+from analysis.asked import AllVisitors
 from analysis.checks import Check
 from analysis.decision import Verdict
 from analysis.effect import NOTHING, Effect, finite
@@ -250,6 +251,7 @@ class Report:
     overlaps: tuple[Overlap, ...] = ()
     method: Method | None = None
     timeline: tuple[Entry, ...] = ()
+    all_visitors: AllVisitors | None = None
 
     def __getitem__(self, metric: str) -> MetricResult:
         for found in self.metrics:
@@ -304,4 +306,5 @@ class Report:
 _OF_EXPERIMENT = (
     "state", "currency", "data_from", "last_exposure", "only", "outlook", "remarks", "progress", "worth", "bands",
     "offers", "cannibalisation", "fatigue", "time", "maturity", "sensitivity", "overlaps", "method", "timeline",
+    "all_visitors",
 )  # fmt: skip
