@@ -18,11 +18,12 @@ from experiments.importing.events import Event, Fill, Refusal
 from experiments.importing.rowfile import Cells, Row
 from experiments.moment import Micros, date_number
 from experiments.money import exponent
-from experiments.service.recording import Receipt, record_conversions, record_exposures
+from experiments.service.bulk import plain_exposures
+from experiments.service.recording import Receipt, receipt_of, record_conversions, record_exposures
 from experiments.service.settings import store_products
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import writing
-from experiments.storage.eventwriter import EventWriter
+from experiments.storage.eventwriter import EventWriter, Intake
 from experiments.storage.rates import Rate, put_rates
 
 BATCH = 5000
@@ -52,10 +53,16 @@ def import_exposures(
 ) -> Iterator[Batch]:
     """Record exposures, also of experiments that are not live: an import tells of the past."""
     writer = EventWriter(engine)
-    return _record(
-        events.exposures(rows, fill),
-        lambda raws: record_exposures(writer, view, raws, now, historic=True, source=None),  # refusals go to a file
-    )
+    for batch in _batches(rows):
+        plain = plain_exposures(view, batch, fill, now)
+        if plain is not None:
+            receipt = receipt_of(writer.write(view.storefront.id, Intake(exposures=plain), now), ())
+            yield Batch(receipt.accepted, receipt.duplicate, ())
+            continue
+        yield from _record(
+            events.exposures(batch, fill),
+            lambda raws: record_exposures(writer, view, raws, now, historic=True, source=None),  # refusals go to a file
+        )
 
 
 def import_conversions(

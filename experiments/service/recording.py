@@ -72,7 +72,7 @@ def record_exposures(
     """
     read, rejected = _read(raws, lambda raw: exposure_row(view, parse_exposure(raw, now), historic=historic))
     given = Intake(exposures=read, refused=_refused(source, raws, rejected))
-    return _receipt(writer.write(view.storefront.id, given, now), rejected)
+    return receipt_of(writer.write(view.storefront.id, given, now), rejected)
 
 
 def record_exposure(writer: EventWriter, view: StorefrontView, exposure: Exposure, now: Micros) -> None:
@@ -107,7 +107,7 @@ def record_conversions(
 
     read, rejected = _read(raws, conversion_row)
     given = Intake(conversions=read, refused=_refused(source, raws, rejected))
-    return _receipt(writer.write(view.storefront.id, given, now), rejected)
+    return receipt_of(writer.write(view.storefront.id, given, now), rejected)
 
 
 def quarantine(writer: EventWriter, view: StorefrontView, refused: Sequence[Refused], now: Micros) -> None:
@@ -157,14 +157,14 @@ def _has_begun(experiment: Experiment, at: Micros) -> bool:
 
 def with_costs(conversion: Conversion, view: StorefrontView) -> Conversion:
     """An order with the catalogue's costs where it brought none; unknown costs stay unknown."""
-    if conversion.type != "order":
+    if conversion.type != "order" or not conversion.lines:
         return conversion
     lines = tuple(
         line if line.cost is not None else replace(line, cost=_catalogue_cost(view, line.product_id))
         for line in conversion.lines
     )
     cost = conversion.cost
-    if cost is None and lines and all(line.cost is not None for line in lines):
+    if cost is None and all(line.cost is not None for line in lines):
         cost = sum((line.cost or 0) * line.quantity for line in lines)
         if cost > LARGEST_MINOR:
             raise Invalid.at("cost", "of all lines together is larger than any sale")
@@ -211,7 +211,8 @@ def _read(raws: Sequence[bytes], parse: Callable[[bytes], T]) -> tuple[list[T], 
     return read, tuple(rejected)
 
 
-def _receipt(outcomes: Sequence[Outcome], rejected: tuple[Rejection, ...]) -> Receipt:
+def receipt_of(outcomes: Sequence[Outcome], rejected: tuple[Rejection, ...]) -> Receipt:
+    """What became of the events that were written, beside those that were not."""
     accepted = sum(outcome == "accepted" for outcome in outcomes)
     return Receipt(accepted, len(outcomes) - accepted, rejected)
 
@@ -222,4 +223,4 @@ def record_link(
     """Record that a visitor is a customer; of several customers the first counts."""
     writer = store if isinstance(store, EventWriter) else EventWriter(store)
     links = [Link(visitor_id, customer_id, now)]
-    return _receipt(writer.write(view.storefront.id, Intake(links=links), now), ())
+    return receipt_of(writer.write(view.storefront.id, Intake(links=links), now), ())

@@ -16,7 +16,7 @@ from experiments.moment import Micros
 from experiments.storage.eventlog import CHUNK, Outcome
 from experiments.storage.newrows import Row, insert_all, insert_new
 from experiments.storage.productviews import count_views
-from experiments.storage.tables import conversion, order_line
+from experiments.storage.tables import WAITING, conversion, order_line
 
 _COLUMNS = (
     "storefront_id", "event_key", "type", "at", "day", "received_at", "visitor_id", "customer_id", "order_id",
@@ -103,8 +103,7 @@ def _finish_orders(conn: Connection, storefront_id: StorefrontId, orders: Sequen
     ids = list(by_id)
     for start in range(0, len(ids), CHUNK):
         some = ids[start : start + CHUNK]
-        early = _early(conn, storefront_id, _refunds_of(storefront_id, some))
-        early += _early(conn, storefront_id, conversion.c.event_key.in_([f"cancel:{order_id}" for order_id in some]))
+        early = _early(conn, storefront_id, some)
         for row in early:
             order = by_id[row.order_id]
             known = {"order_at": order.at, "visitor_id": order.visitor_id, "customer_id": order.customer_id}
@@ -114,12 +113,13 @@ def _finish_orders(conn: Connection, storefront_id: StorefrontId, orders: Sequen
                 _mark_cancelled(conn, storefront_id, row.order_id, row.at)
 
 
-def _early(conn: Connection, storefront_id: StorefrontId, which: ColumnElement[bool]) -> list[Any]:
-    """Those that came before their order; one query each, as SQLite would read everything for an OR."""
-    query = select(conversion.c.id, conversion.c.type, conversion.c.order_id, conversion.c.at)
-    return list(
-        conn.execute(query.where(conversion.c.storefront_id == storefront_id, which, conversion.c.order_at.is_(None)))
+def _early(conn: Connection, storefront_id: StorefrontId, order_ids: Sequence[str]) -> list[Any]:
+    """Refunds and cancellations that came before these orders: an index holds all that still wait, mostly none."""
+    c = conversion.c
+    query = select(c.id, c.type, c.order_id, c.at).where(
+        c.storefront_id == storefront_id, c.order_id.in_(order_ids), literal_column(WAITING)
     )
+    return list(conn.execute(query))
 
 
 def _refunds_of(storefront_id: StorefrontId, order_ids: Sequence[str]) -> ColumnElement[bool]:

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Table, bindparam, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 Row = tuple[Any, ...]
+MANY = 500
+"""Rows from which on it pays to try them all at once on SQLite."""
 
 
 def insert_new(conn: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row], key: int) -> list[Row]:
@@ -26,9 +28,22 @@ def insert_new(conn: Connection, table: Table, columns: tuple[str, ...], rows: S
             cursor.execute(_by_arrays(table, columns, key), _arrays(columns, rows))
             return list(cursor.fetchall())
         statement = _one_by_one(table, columns)
+        if len(rows) >= MANY and _are_all_new(cursor, statement, rows):
+            return list(rows)
         return [row for row in rows if cursor.execute(statement, row).rowcount]
     finally:
         cursor.close()
+
+
+def _are_all_new(cursor: Any, statement: str, rows: Sequence[Row]) -> bool:
+    """Insert them at one go, and take that back where some were there: which, only row by row can tell."""
+    cursor.execute("SAVEPOINT at_one_go")
+    cursor.executemany(statement, rows)
+    found: bool = cursor.rowcount == len(rows)
+    if not found:
+        cursor.execute("ROLLBACK TO at_one_go")
+    cursor.execute("RELEASE at_one_go")
+    return found
 
 
 def insert_all(conn: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:

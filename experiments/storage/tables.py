@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 NAMES = {
@@ -249,6 +250,16 @@ Index(
     conversion.c.order_id,
     sqlite_where=conversion.c.type == "refund",
     postgresql_where=conversion.c.type == "refund",
+)
+
+WAITING = "type IN ('refund', 'order_cancelled') AND order_at IS NULL"
+"""Of a conversion whose order is not known yet; written alike everywhere, or no database would know its index again."""
+Index(
+    "ix_conversion_waiting",
+    conversion.c.storefront_id,
+    conversion.c.order_id,
+    sqlite_where=text(WAITING),
+    postgresql_where=text(WAITING),
 )
 
 order_line = Table(

@@ -46,13 +46,17 @@ class Postgres:
         """The end."""
         self._server.cleanup()
 
-    def new_database(self, name: str) -> str:
-        """A database with the schema, as a URL."""
+    def empty_database(self, name: str) -> str:
+        """A database without anything, as a URL."""
         admin = create_engine(self.uri, isolation_level="AUTOCOMMIT")
         with admin.connect() as conn:
             conn.execute(text(f"CREATE DATABASE {name}"))
         admin.dispose()
-        url = make_url(self.uri).set(database=name).render_as_string(hide_password=False)
+        return make_url(self.uri).set(database=name).render_as_string(hide_password=False)
+
+    def new_database(self, name: str) -> str:
+        """A database with the schema, as a URL."""
+        url = self.empty_database(name)
         engine = connect(url)
         upgrade(engine)
         engine.dispose()
