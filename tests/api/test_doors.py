@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator
 
 import pytest
+import requests
 from flask import Flask
 from werkzeug.test import Client
 
 from experiments.service.settings import create_key
 from experiments.storage.database import connect, writing
 from tests.api.test_contract import BAD_BODIES
+from tests.serving import Server, add_tenant
 from tests.shop import NOW, experiment, exposed, open_shop, order
 from webapp import create_app
 from webapp.config import Settings
@@ -59,3 +61,22 @@ def test_both_doors_answer_alike(app: tuple[Flask, str], origin: str | None, key
         one, other = answers
         assert (one.status_code, one.data) == (other.status_code, other.data)
         assert dict(one.headers) == dict(other.headers)
+
+
+def test_a_body_in_chunks_is_read_as_any_other(server: Server) -> None:
+    """Clients that write while they send, as Node's fetch does with a stream, tell no length."""
+    shop = add_tenant(server, "chunks")
+    shop.admin.post("/api/v1/experiments", experiment())
+    shop.admin.post("/api/v1/experiments/offers/start")
+    headers = {"Authorization": f"Bearer {shop.secret.key}", "Content-Type": "application/json"}
+    asked = b'{"visitor_id":"v1","placement":"cart","context":{"product_id":"A1"},"record":false}'
+    context = b'{"context":{"targetingKey":"v1","product_id":"A1"}}'
+    for path, body in (("/v1/assignments", asked), ("/ofrep/v1/evaluate/flags/cart", context)):
+        whole = requests.post(server.url + path, data=body, headers=headers, timeout=10)
+        in_parts = requests.post(server.url + path, data=iter([body[:9], body[9:]]), headers=headers, timeout=10)
+        assert whole.status_code == 200
+        assert in_parts.json() == whole.json()
+    endless = requests.post(
+        server.url + "/v1/assignments", data=iter([b"x" * 700_000] * 2), headers=headers, timeout=10
+    )
+    assert endless.status_code == 413
