@@ -23,6 +23,9 @@ WHOLE = 10_000
 Part = Annotated[int, msgspec.Meta(ge=0, le=WHOLE)]
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
+Contact = Annotated[str, msgspec.Meta(max_length=254)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+Link = Annotated[str, msgspec.Meta(max_length=2000, pattern="^https?://")]
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +100,16 @@ class LayerRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: Part
 
 
+class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to ask about it and where to find it: nothing here decides who sees what or how it is read."""
+
+    owner: Contact = ""
+    tags: Annotated[list[Label], msgspec.Meta(max_length=20)] = []
+    links: Annotated[list[Link], msgspec.Meta(max_length=20)] = []
+    reviewers: Annotated[list[Contact], msgspec.Meta(max_length=20)] = []
+    watchers: Annotated[list[Contact], msgspec.Meta(max_length=50)] = []
+
+
 class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is compared, for whom, where, and how it will be judged."""
 
@@ -116,6 +129,7 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Visitors or customers who are shown this variant to look at it; they are never part of the comparison."""
     saved_offers: dict[str, Key] = {}
     """By variant, the saved offer that it took; what it shows stands in the variant itself."""
+    about: About = About()
 
     @property
     def control(self) -> Variant:

@@ -9,11 +9,23 @@ from experiments.errors import Conflict
 
 State = Literal["draft", "scheduled", "running", "closed", "paused", "stopped", "decided", "archived"]
 Action = Literal[
-    "edit", "start", "schedule", "unschedule", "close", "reopen", "pause", "resume", "stop", "decide", "archive"
+    "edit",
+    "amend",
+    "start",
+    "schedule",
+    "unschedule",
+    "close",
+    "reopen",
+    "pause",
+    "resume",
+    "stop",
+    "decide",
+    "archive",
 ]
 
 TRANSITIONS: dict[Action, dict[State, State]] = {
     "edit": {"draft": "draft"},
+    "amend": {"scheduled": "scheduled", "running": "running", "closed": "closed", "paused": "paused"},
     "start": {"draft": "running", "scheduled": "running"},
     "schedule": {"draft": "scheduled"},
     "unschedule": {"scheduled": "draft"},
@@ -44,3 +56,11 @@ def after(state: State, action: Action) -> State:
 def allowed(state: State) -> list[Action]:
     """What can be done with an experiment in this state."""
     return [action for action, ways in TRANSITIONS.items() if state in ways]
+
+
+def possible(state: State) -> list[str]:
+    """What people can do: the allowed, times and coverage while it lives, and a copy at any time."""
+    can: list[str] = list(allowed(state))
+    if "amend" in can:
+        can += ["schedule", "ramp"]
+    return [*dict.fromkeys(can), "duplicate"]

@@ -5,17 +5,19 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from experiments.amending import FREE, LOCKED, check_amendment, with_step
 from experiments.catalogue import Product
 from experiments.definition import Definition, parse, to_json
 from experiments.errors import Conflict, FieldError, Invalid
 from experiments.identifiers import check_key
 from experiments.lifecycle import Action, after
-from experiments.moment import Micros, micros
+from experiments.moment import SECOND, Micros, iso, micros
 from experiments.offers import Upsell, products_named
 from experiments.schedules import due_action, in_zone
 from experiments.service.layering import check_layer, check_room, with_part
 from experiments.service.library import check_fit, with_saved
 from experiments.storage.audiences import audiences
+from experiments.storage.drafts import draft_of
 from experiments.storage.products import read_products
 from experiments.storage.registry import (
     AuditEntry,
@@ -63,10 +65,61 @@ def edit(conn: Connection, storefront: Storefront, key: str, value: object, acto
     return edited
 
 
+def amend(
+    conn: Connection, storefront: Storefront, key: str, changes: Mapping[str, Any], actor: str, now: Micros
+) -> Experiment:
+    """A started experiment with what is safe to change changed; Invalid names what is not, and why.
+
+    What is not given stays, in the schedule too.
+    """
+    before = get_experiment(conn, storefront.id, key)
+    after(before.state, "amend")
+    unknown = [FieldError(n, "is no part of an experiment") for n in changes if n not in FREE and n not in LOCKED]
+    if unknown:
+        raise Invalid(unknown)
+    value = to_json(before.definition) | dict(changes)
+    if isinstance(given := changes.get("schedule"), Mapping):
+        value["schedule"] = to_json(before.definition)["schedule"] | dict(given)
+    return _amended(conn, storefront, before, value, actor, now)
+
+
+def ramp(conn: Connection, storefront: Storefront, key: str, coverage: int, actor: str, now: Micros) -> Experiment:
+    """A started experiment whose coverage is this from now on: more than before, and nobody moves."""
+    before = get_experiment(conn, storefront.id, key)
+    after(before.state, "amend")
+    return _amended(
+        conn,
+        storefront,
+        before,
+        with_step(before.definition, coverage, iso(Micros(now - now % SECOND)), now),
+        actor,
+        now,
+        "ramp",
+    )
+
+
+def schedule(
+    conn: Connection, storefront: Storefront, key: str, times: Mapping[str, Any], actor: str, now: Micros
+) -> Experiment:
+    """A draft that starts by itself at `start_at`; of a started experiment its end."""
+    before = get_experiment(conn, storefront.id, key)
+    if before.state != "draft":
+        return amend(conn, storefront, key, {"schedule": dict(times)}, actor, now)
+    value = to_json(before.definition)
+    value["schedule"] |= dict(times)
+    edit(conn, storefront, key, value, actor, now)
+    planned = get_experiment(conn, storefront.id, key).definition.schedule.start_at
+    if planned is None or micros(planned) <= now:
+        raise Invalid.at("schedule.start_at", "must be still to come; to start at once, start it")
+    return start(conn, storefront, key, actor, now)
+
+
 def start(conn: Connection, storefront: Storefront, key: str, actor: str, now: Micros) -> Experiment:
     """Running from now on, or scheduled where the definition's start is still to come."""
     before = get_experiment(conn, storefront.id, key)
-    _check_startable(conn, storefront, before, now)
+    if before.state == "draft" and draft_of(conn, storefront.id, key) is not None:
+        raise Conflict("unfinished", f"{key!r} has changes that are not finished: save or discard them first")
+    check_startable(conn, storefront, before.definition, now)
     start_at = before.definition.schedule.start_at
     if before.state == "draft" and start_at is not None and micros(start_at) > now:
         return _change(conn, before, "schedule", actor, now)
@@ -125,6 +178,25 @@ def due(conn: Connection, now: Micros) -> int:
     return written
 
 
+def _amended(
+    conn: Connection,
+    storefront: Storefront,
+    before: Experiment,
+    value: Mapping[str, Any],
+    actor: str,
+    now: Micros,
+    action: str = "amend",
+) -> Experiment:
+    then = parse(in_zone(value, storefront.zone), audiences=audiences(conn, storefront.id))
+    errors = check_amendment(before.definition, then, before.state, now)
+    if errors:
+        raise Invalid(errors)
+    amended = replace_definition(conn, before, then)
+    _audit(conn, amended, actor, action, to_json(before.definition), to_json(then), now)
+    bump_revision(conn)
+    return amended
+
+
 def _checked(conn: Connection, storefront: Storefront, value: object) -> Definition:
     if isinstance(value, Mapping):
         value = with_saved(conn, storefront.id, with_part(conn, storefront, in_zone(value, storefront.zone)))
@@ -149,8 +221,8 @@ def _products_named(conn: Connection, storefront: Storefront, definition: Defini
     return {p.product_id: p for p in read_products(conn, storefront.id, sorted(named))}
 
 
-def _check_startable(conn: Connection, storefront: Storefront, experiment: Experiment, now: Micros) -> None:
-    definition = experiment.definition
+def check_startable(conn: Connection, storefront: Storefront, definition: Definition, now: Micros) -> None:
+    """Invalid or Conflict where it could not start now: what nobody could be shown, an end that is past, no room."""
     known = _products_named(conn, storefront, definition)
     errors = [
         FieldError(f"variants[{index}].offer.{name}", f"{product!r} is not in the catalogue: nobody could be shown it")

@@ -148,6 +148,20 @@ experiment = Table(
     UniqueConstraint("storefront_id", "key"),
 )
 
+draft = Table(
+    "draft",  # what was typed and does not hold yet; `experiment` is the one whose next version it is, NULL a new one
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _storefront_id(),
+    Column("experiment", Text),
+    Column("title", Text, nullable=False),
+    Column("form", JSON, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("saved_by", Text, nullable=False),
+    Column("saved_at", BigInteger, nullable=False),
+    UniqueConstraint("storefront_id", "experiment"),
+)
+
 layer = Table(
     "layer",
     metadata,

@@ -3,11 +3,19 @@
 
 "use strict";
 
-const ask = async (form, step) => {
-  const fields = new URLSearchParams(new FormData(form));
-  fields.set("do", step);
-  const answer = await fetch(form.action, { method: "POST", body: fields });
-  return new DOMParser().parseFromString(await answer.text(), "text/html");
+// One after the other: each request carries the draft's number and version that the one before brought.
+let turn = Promise.resolve();
+const ask = (form, step) => {
+  const answered = turn.then(async () => {
+    const fields = new URLSearchParams(new FormData(form));
+    fields.set("do", step);
+    const answer = await fetch(form.action, { method: "POST", body: fields });
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    swap(fresh, "marks");
+    return fresh;
+  });
+  turn = answered.catch(() => {});
+  return answered;
 };
 
 const swap = (fresh, id) => {
@@ -34,6 +42,7 @@ const takeStep = async (form, button) => {
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
     const targets = form.querySelectorAll(focus);
     targets[targets.length - 1]?.focus();
+    form.dispatchEvent(new Event("change")); // the changed rows are kept too
   } catch {
     holder.inert = false;
     holder.classList.remove("busy");
@@ -51,21 +60,28 @@ if (define) {
   });
 
   let waiting = 0;
-  const preview = () => {
+  // What was typed is kept as a draft, and the panel beside the form shows what it means.
+  const keep = () => {
     clearTimeout(waiting);
     waiting = setTimeout(async () => {
       const mine = ++asked;
       try {
-        const fresh = await ask(define, "preview");
-        if (mine === asked) swap(fresh, "aside");
-      } catch { /* the preview stays as it was */ }
-    }, 500);
+        const opened = [...define.querySelectorAll("#aside details[open]")].map((d) => d.id);
+        const fresh = await ask(define, "keep");
+        if (mine !== asked) return;
+        dirty = false;
+        for (const part of ["aside", "audience", "overlaps"]) swap(fresh, part);
+        for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+        const address = document.getElementById("aside").dataset.draft;
+        if (address) history.replaceState(null, "", address);
+      } catch { /* nothing was kept: leaving the page asks first */ }
+    }, 700);
   };
-  define.addEventListener("change", preview);
+  define.addEventListener("change", keep);
   define.addEventListener("input", (event) => {
     if (event.target.matches("[list=products]")) suggest(event.target);
     dirty = true;
-    preview();
+    keep();
   });
 
   let dirty = false;

@@ -13,6 +13,7 @@ from experiments.definition import WHOLE, Definition
 from experiments.errors import FieldError
 from experiments.identifiers import PLACEMENT_KEY, check_key
 from experiments.metrics import BUILT_IN
+from webapp.ui.about_form import about_json, about_texts
 from webapp.ui.targeting_rows import Row, to_condition, to_rows
 from webapp.ui.typed import Typed, confidence_text, equal_split, moment_text, percent_text
 from webapp.ui.variant_form import ProductOf, VariantForm
@@ -21,7 +22,8 @@ NEW_PLACEMENT = "+"
 _TEXTS = (
     "name", "key", "hypothesis", "unit", "placement", "new_placement", "touchpoint", "coverage", "split",
     "targeting_json", "primary", "confidence", "correction", "window_days", "minimum_days", "target_mde", "start_at",
-    "end_at", "layer_key", "layer_start", "layer_end",
+    "end_at", "layer_key", "layer_start", "layer_end", "owner", "tags", "links", "reviewers", "watchers", "because",
+    "reason", "daily_units",
 )  # fmt: skip
 _DEFAULT_ROLES = {"conversion": "secondary", "aov": "secondary", "refund_rate": "guardrail"}
 _DEFAULT_MARGIN = "2%"
@@ -57,6 +59,16 @@ class DefinitionForm:
     layer_key: str = ""
     layer_start: str = ""
     layer_end: str = ""
+    ramp: list[tuple[str, str]] = field(default_factory=list)
+    owner: str = ""
+    tags: str = ""
+    links: str = ""
+    reviewers: str = ""
+    watchers: str = ""
+    because: str = ""
+    reason: str = ""
+    daily_units: str = ""
+    """What somebody expects where the storefront has no history; it is planned with, and no part of the definition."""
 
     @classmethod
     def read(cls, given: MultiDict[str, str]) -> "DefinitionForm":
@@ -68,6 +80,7 @@ class DefinitionForm:
         form.variants = [VariantForm.read(given, f"v{marker}-") for marker in given.getlist("variant")[:20]]
         rows = zip(*(given.getlist(f"target_{part}") for part in ("attribute", "operator", "value")), strict=False)
         form.targeting = [Row(*row) for row in rows]
+        form.ramp = list(zip(given.getlist("ramp_at"), given.getlist("ramp_coverage"), strict=False))
         form.roles = {key: given.get(f"role-{key}", "") for key in BUILT_IN}
         form.margins = {key: given.get(f"margin-{key}", "") for key in BUILT_IN}
         return form
@@ -100,6 +113,8 @@ class DefinitionForm:
             target_mde=analysis.target_mde or "",
             start_at=moment_text(schedule.start_at, zone),
             end_at=moment_text(schedule.end_at, zone),
+            ramp=[(moment_text(step.at, zone), percent_text(step.coverage)) for step in schedule.ramp],
+            **about_texts(definition.about),
         )
         if definition.layer is not None:
             form.layer_key = definition.layer.key
@@ -136,14 +151,15 @@ class DefinitionForm:
             "schedule": {
                 "start_at": typed.moment(self.start_at, "schedule.start_at"),
                 "end_at": typed.moment(self.end_at, "schedule.end_at"),
+                "ramp": self.ramp_json(typed),
             },
+            "about": about_json(self),
         }
-        if self.layer_key.strip():
-            built["layer"] = {
-                "key": self.layer_key.strip(),
-                "start": typed.hundredths(self.layer_start, "layer.start", 0),
-                "end": typed.hundredths(self.layer_end, "layer.end", WHOLE),
-            }
+        if layer := self.layer_key.strip():
+            built["layer"] = {"key": layer}
+            if self.layer_start.strip() or self.layer_end.strip():  # else the storefront gives it the part it needs
+                built["layer"]["start"] = typed.hundredths(self.layer_start, "layer.start", 0)
+                built["layer"]["end"] = typed.hundredths(self.layer_end, "layer.end", WHOLE)
         if self.key.strip():
             typed.errors += check_key(self.key.strip())
         return built, typed.errors
@@ -166,6 +182,20 @@ class DefinitionForm:
             offer = variant.to_json(typed, f"{path}.offer", product_of)
             built.append({"key": key, "name": variant.name.strip(), "weight": weight, "offer": offer})
         return built
+
+    def ramp_json(self, typed: Typed) -> list[dict[str, Any]]:
+        """The steps of the ramp; a row without anything in it is none."""
+        steps = []
+        for index, (at, coverage) in enumerate(self.ramp):
+            if at.strip() or coverage.strip():
+                path = f"schedule.ramp[{index}]"
+                if not coverage.strip():
+                    typed.refuse(f"{path}.coverage", "say to how many percent")
+                if not at.strip():
+                    typed.refuse(f"{path}.at", "say when")
+                elif (moment := typed.moment(at, f"{path}.at")) is not None:
+                    steps.append({"at": moment, "coverage": typed.hundredths(coverage, f"{path}.coverage", WHOLE)})
+        return steps
 
     def _targeting(self, typed: Typed) -> dict[str, Any]:
         rows = [row for row in self.targeting if not row.blank]

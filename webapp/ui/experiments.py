@@ -6,19 +6,24 @@ from dataclasses import dataclass
 import msgspec
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import Connection
 
 from experiments.definition import Definition
-from experiments.lifecycle import State, allowed
+from experiments.lifecycle import State, possible
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import reading
-from experiments.storage.registry import Experiment, experiments, get_experiment, read_audit
+from experiments.storage.drafts import draft_of, drafts
+from experiments.storage.registry import AuditEntry, Experiment, experiments, get_experiment, read_audit
 from experiments.storage.storefronts import placements
-from experiments.storage.tallies import unit_counts
+from experiments.storage.tallies import units_of
 from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.person import here, page
 from webapp.ui.previews import previews
+from webapp.ui.signed_links import preview_links
 from webapp.ui.targeting_rows import in_words
+from webapp.ui.versions import Difference, differences
 
 blueprint = Blueprint("experiments", __name__, url_prefix="/s/<storefront>")
 
@@ -31,7 +36,12 @@ SHELVES: Mapping[str, tuple[State, ...]] = {
 """How the list is divided; without a choice everything but the archive is shown."""
 
 # What can be done, in the order in which it is offered; editing has its own link.
-OFFERED = ("start", "resume", "reopen", "pause", "close", "stop", "decide", "unschedule", "archive")
+OFFERED = (
+    "start", "schedule", "resume", "reopen", "ramp", "amend", "pause", "close", "stop", "decide", "unschedule",
+    "archive", "duplicate",
+)  # fmt: skip
+PAGE = 50
+"""Experiments on one page of the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +57,30 @@ class Line:
 @page()
 def listing() -> ResponseReturnValue:
     """Every experiment of the storefront."""
-    with reading(the_lab().engine) as conn:
-        known = experiments(conn, here().id)
-        counts = unit_counts(conn, here().id)
-        slots = {p.key: p for p in placements(conn, here().id)}
     shelf, words = request.args.get("shelf", ""), request.args.get("q", "").strip().lower()
-    wanted = SHELVES.get(shelf) or tuple(s for name, states in SHELVES.items() if name != "archived" for s in states)
-    lines = [
-        Line(e, units := sum(counts.get(e.id, {}).values()), units > 0)
-        for e in known
-        if e.state in wanted and words in f"{e.key} {e.definition.name} {e.definition.placement}".lower()
-    ]
-    sizes = {name: sum(e.state in states for e in known) for name, states in SHELVES.items()}
+    live = tuple(s for name, states in SHELVES.items() if name != "archived" for s in states)
+    wanted = SHELVES.get(shelf, live)
+    with reading(the_lab().engine) as conn:
+        known = known_experiments(conn)
+        found = [e for e in known if e.state in wanted and words in _searched(e)]
+        last = max(1, -(-len(found) // PAGE))
+        number = min(max(request.args.get("page", 1, type=int), 1), last)
+        shown = found[(number - 1) * PAGE : number * PAGE]
+        counts = units_of(conn, [e.id for e in shown])
+        slots = {p.key: p for p in placements(conn, here().id)}
+        unfinished = drafts(conn, here().id) if shelf in {"", "drafts"} else []
+    lines = [Line(e, units := sum(counts.get(e.id, {}).values()), units > 0) for e in shown]
     return render_template(
-        "experiments.html", lines=lines, shelf=shelf, sizes=sizes, any=bool(known), q=words, placements=slots
+        "experiments.html",
+        lines=lines,
+        shelf=shelf,
+        sizes={name: sum(e.state in states for e in known) for name, states in SHELVES.items()},
+        any=bool(known or unfinished),
+        q=words,
+        placements=slots,
+        unfinished=[draft for draft in unfinished if words in draft.title.lower()],
+        page=number,
+        last=last,
     )
 
 
@@ -75,32 +95,53 @@ def old_listing() -> ResponseReturnValue:
 @page()
 def detail(key: str) -> ResponseReturnValue:
     """What it is, what it shows, what can be done with it, and what was done."""
-    lab = the_lab()
-    with reading(lab.engine) as conn:
+    at = now()
+    with reading(the_lab().engine) as conn:
         found = get_experiment(conn, here().id, key)
         trail = read_audit(conn, here().id, f"experiment:{key}")
-        counts = unit_counts(conn, here().id).get(found.id, {})
+        counts = units_of(conn, [found.id]).get(found.id, {})
         slots = {p.key: p for p in placements(conn, here().id)}
-        others = [e for e in experiments(conn, here().id) if e.key != key]
+        others = [e for e in known_experiments(conn) if e.key != key]
+        kept = draft_of(conn, here().id, key)
     view = the_view()
     definition = found.definition
-    can = allowed(found.state)
+    can = possible(found.state)
     return render_template(
         "experiment.html",
         experiment=found,
         definition=definition,
-        previews=previews(definition, view.catalogue, view.resolver, now()),
+        previews=previews(definition, view.catalogue, view.resolver, at),
         placement=slots.get(definition.placement),
         targeting=in_words(definition.targeting),
         targeting_json=msgspec.json.format(msgspec.json.encode(definition.targeting), indent=2).decode(),
         counts=counts,
         can=can,
         actions=[action for action in OFFERED if action in can],
-        trail=trail,
+        trail=[(entry, _changes(entry)) for entry in trail],
         neighbours=neighbours(found, others),
+        draft=kept,
+        links=preview_links(found, at) if current_user.may("editor") else [],
         call=example_call(definition),
         address=url_for("signing_in.home", _external=True).rstrip("/"),
     )
+
+
+def known_experiments(conn: Connection) -> list[Experiment]:
+    """Every experiment of the storefront, newest first; only definitions that changed are read again."""
+    return experiments(conn, here().id, {e.id: e for e in the_view().experiments.values()})
+
+
+def _searched(experiment: Experiment) -> str:
+    definition = experiment.definition
+    words = (experiment.key, definition.name, definition.placement, definition.about.owner, *definition.about.tags)
+    return " ".join(words).lower()
+
+
+def _changes(entry: AuditEntry) -> list[Difference]:
+    """What a version changed; nothing for a first version, whose every value would be new."""
+    if entry.action not in {"edit", "amend", "ramp"}:
+        return []
+    return differences(entry.before, entry.after)
 
 
 def the_view() -> StorefrontView:

@@ -26,6 +26,8 @@ def _add(form: DefinitionForm, what: str, at: list[int]) -> bool:
         form.variants.append(VariantForm(type="bundle", items=["", ""]))
     elif what == "condition":
         form.targeting.append(Row())
+    elif what == "ramp":
+        form.ramp.append(("", ""))
     elif what in LISTS:
         rows = getattr(form.variants[at[0]], what)
         rows.append("" if what == "items" else ("", ""))
@@ -39,6 +41,8 @@ def _remove(form: DefinitionForm, what: str, at: list[int]) -> bool:
         del form.variants[at[0]]
     elif what == "condition":
         del form.targeting[at[0]]
+    elif what == "ramp":
+        del form.ramp[at[0]]
     elif what in LISTS:
         del getattr(form.variants[at[0]], what)[at[1]]
     else:
@@ -54,14 +58,4 @@ def show_blank_rows(form: DefinitionForm) -> None:
         variant.pairs = variant.pairs or [("", "")]
         variant.products = variant.products or [("", "")]
     form.targeting = form.targeting or [Row()]
-
-
-def starting_point(name: str) -> DefinitionForm:
-    """A new form: no offer against one bundle, or against every offer type."""
-    control = VariantForm(key="control", name="No offer")
-    bundle = VariantForm(key="bundle", name="Bundle", type="bundle", discount="10")
-    if name != "four":
-        return DefinitionForm(variants=[control, bundle])
-    upsell = VariantForm(key="upsell", name="Upsell", type="upsell", max_price_ratio="1.5")
-    cross_sell = VariantForm(key="cross-sell", name="Cross-sell", type="cross_sell")
-    return DefinitionForm(variants=[control, upsell, cross_sell, bundle])
+    form.ramp = form.ramp or [("", "")]

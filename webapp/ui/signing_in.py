@@ -32,14 +32,14 @@ def ask_to_sign_in() -> ResponseReturnValue:
 
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
-    """The first storefront's experiments."""
+    """The first storefront's home."""
     if not current_user.is_authenticated:
         return redirect(url_for("signing_in.login"))
     with reading(the_lab().engine) as conn:
         known = all_storefronts(conn)
     if not known:
         return render_template("no_storefront.html")
-    return redirect(url_for("experiments.listing", storefront=known[0].key))
+    return redirect(url_for("home.show", storefront=known[0].key))
 
 
 @blueprint.route("/login", methods=["GET", "POST"])

@@ -18,9 +18,12 @@ from webapp.lab import the_lab
 from webapp.ui import (
     actions,
     catalogue,
+    changing,
     define,
+    emergency,
     experiments,
     formats,
+    home,
     keys,
     language,
     look,
@@ -75,7 +78,7 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)
     app.jinja_env.globals.update(words.GLOBALS)
-    for room in (look, signing_in, experiments, define, actions, reports, catalogue, keys):
+    for room in (look, signing_in, experiments, define, actions, changing, emergency, home, reports, catalogue, keys):
         app.register_blueprint(room.blueprint)
     app.before_request(_guard)
     app.after_request(_headers)

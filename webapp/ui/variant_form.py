@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from werkzeug.datastructures import MultiDict
 
 from experiments.definition import Variant
-from experiments.offers import CrossSell, Discount, NoOffer, Upsell
+from experiments.incentives import Discount
+from experiments.offers import CrossSell, NoOffer, Upsell
 from webapp.ui.typed import Typed, moment_text, percent_text
 
 ProductOf = Callable[[str], str]
@@ -20,6 +21,12 @@ _TEXTS = (
     "cap_days",
 )  # fmt: skip
 _CHOICES = ("type", "upsell_pick", "cross_sell_pick", "bundle_pick", "discount_kind")
+OFFER_FIELDS = frozenset({
+    "type", "pick", "pairs", "products", "items", "limit", "discount", "free_shipping_over", "valid_from",
+    "valid_until", "frequency_cap", "max_price_ratio", "stacks_with_discounts", "headline", "body", "call_to_action",
+    "image", "minimum_margin",
+})  # fmt: skip
+"""What of an offer the page shows; the rest of an offer that was written over the API is kept as it is."""
 _SHOWN = ("headline", "body", "call_to_action", "image", "minimum_margin")
 
 

@@ -61,6 +61,29 @@ ACTIONS: Mapping[str, ActionWords] = {
         "success",
         _("You can pause, close or stop it at any time. Variants, weights and targeting are fixed from here on."),
     ),
+    "schedule": ActionWords(
+        _("Schedule"),
+        _("It starts, or ends, by itself at the times you set."),
+        _("Nothing changes until then. From the start on each eligible visitor gets one variant, and keeps it."),
+        _("Everyone who meets a variant between start and end, by the variant met first."),
+        "primary",
+        _("You can change the times until they come, or take it off the schedule."),
+    ),
+    "ramp": ActionWords(
+        _("Raise the coverage"),
+        _("More of the eligible visitors enter. Nobody who is inside moves to another variant."),
+        _("Those inside keep their variant; more new visitors get one."),
+        _("Those inside, and everyone who enters from now on, by the variant met first."),
+        "primary",
+        _("Coverage only grows: less would throw out who is inside. To let nobody new in, close it."),
+    ),
+    "amend": ActionWords(
+        _("Change"),
+        _("Change what is safe while it runs; for everything else the safe way is named."),
+        _("Nothing changes for visitors."),
+        _("The same as before: nothing that decides who is compared, or how, can change."),
+        "primary",
+    ),
     "unschedule": ActionWords(
         _("Unschedule"),
         _("It goes back to being a draft, and will not start by itself."),
@@ -162,6 +185,15 @@ TOUCHPOINTS = {
     "post_purchase": _("After the purchase"),
 }
 
+TRAIL = {
+    "create": _("Created"), "edit": _("Edited"), "amend": _("Changed"), "ramp": _("Coverage raised"),
+    "start": _("Started"), "schedule": _("Scheduled"), "close": _("Closed"), "reopen": _("Reopened"),
+    "pause": _("Paused"), "resume": _("Resumed"), "stop": _("Stopped"), "decide": _("Decided"),
+    "archive": _("Archived"), "unschedule": _("Unscheduled"), "begin draft": _("Began changes"),
+    "discard draft": _("Discarded changes"),
+}  # fmt: skip
+"""What happened to an experiment, in the trail's order of words."""
+
 ROLE_NAMES = {"viewer": _("viewer"), "editor": _("editor"), "admin": _("admin")}
 
 REFUSALS = {
@@ -176,6 +208,7 @@ REFUSALS = {
     "does_not_stack": _("does not go with another discount"),
     "frequency_cap": _("was shown often enough"),
     "unknown_product": _("is not in the catalogue"),
+    "not_cheaper_than_declined": _("is no cheaper than what was declined"),
 }
 
 CHECKS = {
@@ -218,7 +251,7 @@ def check_name(check: str) -> tuple[str, str]:
 
 GLOBALS: Mapping[str, Any] = {
     "STATES": STATES, "ACTIONS": ACTIONS, "METRICS": METRICS, "OFFER_TYPES": OFFER_TYPES, "TOUCHPOINTS": TOUCHPOINTS,
-    "REFUSALS": REFUSALS, "ROLE_NAMES": ROLE_NAMES, "STATUSES": STATUSES, "DECISIONS": DECISIONS,
+    "REFUSALS": REFUSALS, "ROLE_NAMES": ROLE_NAMES, "TRAIL": TRAIL, "STATUSES": STATUSES, "DECISIONS": DECISIONS,
     "OPERATORS": OPERATORS, "VALUELESS": VALUELESS,
     "metric_name": metric_name, "check_name": check_name, "in_plain_words": in_plain_words,
     "place_label": label,
