@@ -1,7 +1,6 @@
 """From untrusted JSON to a typed value: the one place where a shape error becomes a FieldError."""
 
 import re
-from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,21 +24,22 @@ _PLAIN = {
 """What msgspec says for machines, as people would say it."""
 
 
-@cache
-def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(shape)
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+"""By shape; a decoder that is made once is twice as fast as one made for each body."""
 
 
 def decode(body: bytes, shape: type[T]) -> T:
     """JSON bytes as `shape`; Malformed where it is no JSON, Invalid (naming the field) where it does not fit."""
     try:
-        return _decoder(shape).decode(body)
+        decoder = _decoders.get(shape) or _decoders.setdefault(shape, msgspec.json.Decoder(shape))
+        read: T = decoder.decode(body)
     except msgspec.ValidationError as error:
         raise invalid(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"The body is not valid JSON: {error}") from None
     except RecursionError:
         raise Malformed("The body is nested too deeply") from None
+    return read
 
 
 def convert(value: Any, shape: type[T]) -> T:
