@@ -15,10 +15,13 @@ from analysis.multiplicity import adjust
 from analysis.report import Comparison, Effect
 from analysis.sample import Sample
 from experiments.errors import NotEstimable
-from experiments.metrics import Metric
+from experiments.metrics import MONEY_COLUMNS, Metric
 
 Json = dict[str, Any]
 FEWEST_UNITS = 30
+_PIECES = frozenset({"item_count"})
+_NO_PIECES = frozenset({*MONEY_COLUMNS, "refunds"})
+"""Numerators over orders that do not count pieces."""
 
 
 def by_segment(sample: Sample, plan: AnalysisPlan, order: Sequence[str]) -> tuple[Json, ...]:
@@ -128,14 +131,28 @@ def by_factor(sample: Sample, plan: AnalysisPlan, order: Sequence[str]) -> tuple
         for variant in order:
             if variant == plan.control or variant not in moments:
                 continue
-            try:
-                split = decompose.decompose(
-                    moments[plan.control], moments[variant], columns, names, plan.alpha, (plan.control, variant)
-                )
-            except NotEstimable:
+            split = _decomposed(moments, columns, names, plan, variant)
+            if split is None:
                 continue
             found.append(_split(metric, split))
     return tuple(found)
+
+
+def _decomposed(
+    moments: Mapping[str, Moments], columns: Sequence[str], names: Sequence[str], plan: AnalysisPlan, variant: str
+) -> decompose.Decomposition | None:
+    """The split over the whole chain, else without the pieces: not every shop says how many there were."""
+    pair = moments[plan.control], moments[variant]
+    short = tuple(c for c in columns if c not in _PIECES)
+    tries = [(tuple(columns), tuple(names))]
+    if len(short) > 1 and len(short) < len(columns):
+        tries.append((short, (*names[: len(short) - 1], f"{short[-1]} per {short[-2]}")))
+    for chain, named in tries:
+        try:
+            return decompose.decompose(*pair, chain, named, plan.alpha, (plan.control, variant))
+        except NotEstimable:
+            continue
+    return None
 
 
 def _chain(
@@ -153,7 +170,11 @@ def _chain(
     orders = next(
         (m.denominator for m in plan.metrics if m.type == "ratio" and m.numerator == metric.numerator), None
     )  # fmt: skip
-    pieces = next((m.numerator for m in plan.metrics if m.type == "ratio" and m.denominator == orders), None)
+    pieces = next(
+        (m.numerator for m in plan.metrics
+         if m.type == "ratio" and m.denominator == orders and m.numerator not in {metric.numerator, *_NO_PIECES}),
+        "item_count" if "item_count" in first.names else None,
+    )  # fmt: skip
     for column in (orders, pieces, metric.numerator):
         if column is None or column in columns or column not in first.names:
             continue

@@ -15,9 +15,10 @@ from analysis.report import Comparison, MetricResult
 from experiments.metrics import BUILT_IN, MONEY_COLUMNS
 
 _FONT = "system-ui"
-_INK = "currentColor"
+INK = "currentColor"
 _WIDTH = 236
 _ROW = 34
+DAY_WIDTH = 300
 _ROOM = 0.06  # of the axis, left free on both sides
 _SHARES = frozenset({"refunds", "accepted", "dismissed"})
 """Numerators whose ratio is a share of what they are divided by."""
@@ -66,7 +67,7 @@ def effects_svg(result: MetricResult, currency: str = "") -> str:
     if not bars:
         return ""
     title, tick_format = _axis(result, currency, relative=relative)
-    return _inlined(_drawn(tuple(bars), title, tick_format), result.metric, bars)
+    return inlined(_drawn(tuple(bars), title, tick_format), f"Effects on {result.metric}")
 
 
 def _difference(c: Comparison) -> _Bar | None:
@@ -113,24 +114,25 @@ def _chart(bars: Sequence[_Bar], title: str, tick_format: str) -> Any:
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
     names = alt.Y("variant:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150))
     whole = alt.Chart(alt.InlineData(values=rows)).encode(y=names)
-    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[3, 3], color=_INK, opacity=0.7)
+    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[3, 3], color=INK, opacity=0.7)
     layers: list[alt.Chart] = [zero.encode(x=alt.X("zero:Q", scale=scale, axis=axis))]
     if any(bar.always for bar in bars):
-        thin = whole.mark_rule(color=_INK, strokeWidth=1.5, opacity=0.8)
+        thin = whole.mark_rule(color=INK, strokeWidth=1.5, opacity=0.8)
         layers.append(thin.encode(x=alt.X("always_low:Q", scale=scale), x2="always_high:Q"))
-    thick = whole.mark_rule(color=_INK, strokeWidth=6, opacity=0.45)
+    thick = whole.mark_rule(color=INK, strokeWidth=6, opacity=0.45)
     layers.append(thick.encode(x=alt.X("low:Q", scale=scale), x2="high:Q"))
     for clear, filled in ((True, True), (False, False)):
-        fill = _INK if filled else "var(--bs-body-bg, white)"
+        fill = INK if filled else "var(--bs-body-bg, white)"
         point = whole.transform_filter(alt.datum.clear == clear).mark_point(
-            size=90, stroke=_INK, fill=fill, strokeWidth=2, opacity=1
+            size=90, stroke=INK, fill=fill, strokeWidth=2, opacity=1
         )
         layers.append(point.encode(x=alt.X("estimate:Q", scale=scale)))
-    return _dressed(alt.layer(*layers).properties(width=_WIDTH, height={"step": _ROW}, background="transparent"))
+    return dressed(alt.layer(*layers).properties(width=_WIDTH, height={"step": _ROW}, background="transparent"))
 
 
-def _dressed(chart: Any) -> Any:
-    text = {"labelColor": _INK, "titleColor": _INK, "labelFont": _FONT, "titleFont": _FONT}
+def dressed(chart: Any) -> Any:
+    """The chart in the page's own ink and type."""
+    text = {"labelColor": INK, "titleColor": INK, "labelFont": _FONT, "titleFont": _FONT}
     axis: dict[str, Any] = {
         **text,
         "labelFontSize": 12.5,
@@ -139,11 +141,11 @@ def _dressed(chart: Any) -> Any:
         "titlePadding": 8,
     }
     lines: dict[str, Any] = {
-        "gridColor": _INK,
+        "gridColor": INK,
         "gridOpacity": 0.15,
-        "domainColor": _INK,
+        "domainColor": INK,
         "domainOpacity": 0.4,
-        "tickColor": _INK,
+        "tickColor": INK,
     }
     return chart.configure_axis(**axis, **lines).configure_view(stroke=None)
 
@@ -152,16 +154,27 @@ def _dressed(chart: Any) -> Any:
 def _drawn(bars: tuple[_Bar, ...], title: str, tick_format: str) -> str:
     # Altair checks every part of a chart against its schema, which takes longer than drawing it; the tests check ours
     with debug_mode(arg=False):
-        specification = _chart(bars, title, tick_format).to_json(indent=None, validate=False)
+        return drawn(_chart(bars, title, tick_format))
+
+
+def drawn(chart: Any) -> str:
+    """The chart as SVG."""
+    with debug_mode(arg=False):
+        specification = chart.to_json(indent=None, validate=False)
+    return _svg(specification)
+
+
+@lru_cache(maxsize=512)
+def _svg(specification: str) -> str:
     return vl_convert.vegalite_to_svg(specification)
 
 
-def _inlined(svg: str, metric: str, bars: Sequence[_Bar]) -> str:
+def inlined(svg: str, said: str, width: int = _WIDTH) -> str:
     """The drawing with one description instead of a name for every stroke, as wide as its place allows."""
     opening, _, drawing = svg.partition(">")
     size = re.search(r'width="([\d.]+)" height="([\d.]+)"', opening)
-    width, height = (size[1], size[2]) if size else (str(_WIDTH), str(_ROW * len(bars)))
-    said = escape(f"Effects on {metric}: the table below has the same numbers", quote=True)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{said}"'
-    style = f"width:100%;max-width:{width}px;height:auto"
+    across, height = (size[1], size[2]) if size else (str(width), str(width))
+    label = escape(f"{said}: the table beside it has the same numbers", quote=True)
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {height}" role="img" aria-label="{label}"'
+    style = f"width:100%;max-width:{across}px;height:auto"
     return f'{head} class="effects" style="{style}">{_ARIA.sub("", drawing)}'

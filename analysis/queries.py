@@ -14,7 +14,17 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, distinct, 
 from analysis.ledger import KINDS, Ints
 from experiments.moment import DAY, Micros
 from experiments.storage.identities import Identities, Resolved, has_links
-from experiments.storage.tables import conversion, crossover, exposure, offer_view, order_line
+from experiments.storage.tables import (
+    audit,
+    conversion,
+    crossover,
+    exposure,
+    ineligible,
+    offer_view,
+    order_line,
+    storefront,
+    visitor_customer,
+)
 
 HISTORY_DAYS = 365
 """How long before its entry what a unit did says whether it is a returning one."""
@@ -246,3 +256,24 @@ def shared_units(conn: Connection, scope: Scope, other: int) -> tuple[list[tuple
     theirs = and_(o.c.experiment_id == other, o.c.kind == "assigned", o.c.unit_id == active.c.unit_id)
     listed = select(o.c.unit_id, o.c.variant).select_from(active.join(o, theirs)).where(o.c.at <= scope.until)
     return shared, {row.unit_id: row.variant for row in conn.execute(listed)}
+
+
+def data_mark(conn: Connection, storefront_id: int, experiment_id: int, since: Micros) -> tuple[Any, ...]:
+    """A value that changes with everything that a report could read: far cheaper than the report.
+
+    Counts and sums of what is only ever added to or marked: rows, versions of orders, cancellations, units found later.
+    """
+    e, c = exposure.c, conversion.c
+    entered = select(func.count(), func.max(e.received_at)).where(e.experiment_id == experiment_id)
+    told = select(
+        func.count(), func.max(c.id), func.sum(c.version), func.count(c.cancelled_at), func.count(c.order_at),
+        func.count(c.visitor_id), func.count(c.customer_id),
+    ).where(c.storefront_id == storefront_id, c.at >= since - HISTORY_DAYS * DAY)  # fmt: skip
+    others = [
+        select(func.count()).where(crossover.c.experiment_id == experiment_id),
+        select(func.count()).where(ineligible.c.experiment_id == experiment_id),
+        select(func.count()).where(visitor_customer.c.storefront_id == storefront_id),
+        select(func.max(audit.c.id)).where(audit.c.storefront_id == storefront_id),
+        select(storefront.c.products_at, storefront.c.return_days).where(storefront.c.id == storefront_id),
+    ]
+    return tuple(tuple(conn.execute(query).one()) for query in (entered, told, *others))

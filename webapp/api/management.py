@@ -11,7 +11,6 @@ import msgspec
 from flask import Blueprint, Response, g, request
 from sqlalchemy import Connection
 
-from analysis.experiment import experiment_report
 from experiments.definition import to_json
 from experiments.errors import Invalid, Malformed
 from experiments.identifiers import Key
@@ -28,6 +27,7 @@ from webapp.auth import Access, access, require_admin
 from webapp.clock import now
 from webapp.errors import encode
 from webapp.lab import the_lab
+from webapp.reading import kept_report
 
 blueprint = Blueprint("management", __name__, url_prefix="/api/v1")
 
@@ -171,11 +171,9 @@ def duplicate_experiment(key: str) -> Response:
 
 @blueprint.get("/experiments/<key>/report")
 def report_experiment(key: str) -> Response:
-    """The report, as `offerlab report --format json` prints it."""
-    storefront = the_storefront()
-    with reading(the_lab().engine) as conn:
-        found = experiment_report(conn, storefront, get_experiment(conn, storefront.id, key), now())
-    return json_answer(found.to_dict())
+    """The report, as `offerlab report --format json` prints it; `?segment=visitor:new` for one level of a segment."""
+    only = request.args.get("segment")
+    return json_answer(kept_report(the_storefront(), key, only).report.to_dict())
 
 
 @blueprint.get("/experiments/<key>/audit")

@@ -3,25 +3,30 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
+
 from analysis.decision import Finding, Movement
 from analysis.report import Comparison, Effect, MetricResult, Report, VariantResult
 from webapp.ui import formats
 from webapp.ui.formats import DASH, Kind
+from webapp.ui.report_words import Say
 
 HEADLINE = ("conversion", "aov", "revenue_per_visitor", "contribution_per_visitor", "orders_per_visitor")
 """In this order, where the report has them."""
 SECTIONS = (
-    ("primary", "Primary metric", "What decides."),
-    ("guardrail", "Guardrails", "What must not suffer."),
-    ("secondary", "Secondary metrics", "What explains. Exploratory: they decide nothing alone."),
-    ("", "Also measured", "For the whole picture; not part of the plan."),
+    ("primary", _("Primary metric"), _("What decides.")),
+    ("guardrail", _("Guardrails"), _("What must not suffer.")),
+    ("secondary", _("Secondary metrics"), _("What explains. Exploratory: they decide nothing alone.")),
+    ("", _("Also measured"), _("For the whole picture; not part of the plan.")),
 )
 
-MOVEMENTS: dict[Movement, tuple[str, str]] = {
-    "better": ("Better", "success"),
-    "worse": ("Worse", "danger"),
-    "flat": ("No change shown", "secondary"),
-    "unknown": ("Not estimable", "secondary"),
+MOVEMENTS: dict[Movement, tuple[LazyString, str]] = {
+    "better": (_("Better"), "success"),
+    "worse": (_("Worse"), "danger"),
+    "flat": (_("No change shown"), "secondary"),
+    "unknown": (_("Not estimable"), "secondary"),
 }
 
 
@@ -34,16 +39,17 @@ class Row:
     value: str
     parts: str
     control: bool = False
-    difference: str = ""
-    lift: str = ""
+    change: str = ""
     always: str = ""
     p: str = ""
     p_corrected: str = ""
     chance: str = ""
-    word: str = ""
+    word: str | LazyString = ""
     tone: str = "secondary"
     guard: str = ""
+    zone: str = ""
     reason: str = ""
+    band: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +69,21 @@ class Panel:
 class Section:
     """The metrics of one role."""
 
-    title: str
-    said: str
+    role: str
+    title: str | LazyString
+    said: str | LazyString
     panels: tuple[Panel, ...]
     folded: bool
 
 
-def sections(report: Report, findings: Sequence[Finding], currency: str) -> list[Section]:
+def sections(report: Report, findings: Sequence[Finding], words: Say) -> list[Section]:
     """The metrics by role, those that decide first; roles without a metric are left out."""
     said = {(f.metric, f.variant): f for f in findings}
     found = []
     for role, title, explained in SECTIONS:
-        panels = tuple(_panel(r, report, said, currency) for r in report.metrics if (r.role or "") == role)
+        panels = tuple(_panel(r, report, said, words) for r in report.metrics if (r.role or "") == role)
         if panels:
-            found.append(Section(title, explained, panels, folded=role in {"secondary", ""}))
+            found.append(Section(role, title, explained, panels, folded=role in {"secondary", ""}))
     return found
 
 
@@ -133,10 +140,10 @@ def table(report: Report) -> list[list[object]]:
     return lines
 
 
-def _panel(r: MetricResult, report: Report, said: dict[tuple[str, str], Finding], currency: str) -> Panel:
+def _panel(r: MetricResult, report: Report, said: dict[tuple[str, str], Finding], words: Say) -> Panel:
     from analysis.charts import effects_svg  # Altair takes a second to import: not before a report is read
 
-    kind = formats.kind_of(r.metric, r.type)
+    kind, currency = formats.kind_of(r.metric, r.type), words.currency
     compared = {c.variant: c for c in r.comparisons}
     rows = []
     for v in r.variants:
@@ -145,7 +152,7 @@ def _panel(r: MetricResult, report: Report, said: dict[tuple[str, str], Finding]
         rows.append(
             Row(*base, control=v.variant == report.control)
             if c is None
-            else _row(base, c, kind, currency, said.get((r.metric, v.variant)))
+            else _row(base, r, c, words, said.get((r.metric, v.variant)))
         )
     cap = ""
     if r.cap:
@@ -166,26 +173,49 @@ def _notes(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     )
 
 
-def _row(base: tuple[str, str, str, str], c: Comparison, kind: Kind, currency: str, said: Finding | None) -> Row:
+def _row(base: tuple[str, str, str, str], r: MetricResult, c: Comparison, words: Say, said: Finding | None) -> Row:
     word, tone = MOVEMENTS[said.movement if said else "unknown"]
     if not c.estimable:
-        return Row(*base, word=word, tone=tone, reason=c.reason or "no reason was given")
-
-    def money(amount: float | None) -> str:
-        return formats.difference(amount, kind, currency)
-
-    guard = ""
-    if c.non_inferiority:
-        guard = f"{'within' if c.non_inferiority.holds else 'not yet shown within'} {c.non_inferiority.margin * 100:g}%"
+        return Row(*base, word=word, tone=tone, reason=c.reason or gettext("no reason was given"), band=_band(c, words))
+    guard, zone = _guard(r, c)
     always = ""
+    kind = formats.kind_of(r.metric, r.type)
     if c.sequential and (c.sequential.low is not None or c.sequential.high is not None):
-        always = f"{money(c.sequential.low)} to {money(c.sequential.high)}"
+        low, high = (formats.difference(x, kind, words.currency) for x in (c.sequential.low, c.sequential.high))
+        always = gettext("%(low)s to %(high)s", low=low, high=high)
     corrected = c.p_value_adjusted is not None and c.p_value_adjusted != c.p_value
     return Row(
-        *base, difference=_within(c.difference, money), lift=_within(c.lift, formats.lift), always=always,
-        p=formats.p_value(c.p_value), p_corrected=formats.p_value(c.p_value_adjusted) if corrected else "",
-        chance=formats.share(c.chance_to_win), word=word, tone=tone, guard=guard,
+        *base, change=words.change(r, c), always=always, p=formats.p_value(c.p_value),
+        p_corrected=formats.p_value(c.p_value_adjusted) if corrected else "", chance=formats.share(c.chance_to_win),
+        word=word, tone=tone, guard=guard, zone=zone,
     )  # fmt: skip
+
+
+def _band(c: Comparison, words: Say) -> str:
+    """Between which numbers a profit lies whose costs are not all known."""
+    if c.band is None:
+        return ""
+    low, high = words.money_span(c.band.zero_margin), words.money_span(c.band.category_margin)
+    known = formats.share(c.band.coverage)
+    said = gettext(
+        "The cost is known for %(known)s of the revenue. Difference with no margin on the rest: %(low)s; with its "
+        "usual margin: %(high)s.", known=known, low=low, high=high,
+    )  # fmt: skip
+    return str(said)
+
+
+def _guard(r: MetricResult, c: Comparison) -> tuple[str, str]:
+    """A guardrail's zone: safe, not yet proven, or breached where it is shown to be worse than the margin allows."""
+    if c.non_inferiority is None:
+        return "", ""
+    margin = f"{c.non_inferiority.margin * 100:g}%"
+    if c.non_inferiority.holds:
+        return str(gettext("Safe within %(margin)s", margin=margin)), "success"
+    near = c.lift.high if r.direction == "increase" else c.lift.low
+    harm = None if near is None else -near if r.direction == "increase" else near
+    if harm is not None and harm > c.non_inferiority.margin:
+        return str(gettext("Breached by more than %(margin)s", margin=margin)), "danger"
+    return str(gettext("Not yet proven within %(margin)s", margin=margin)), "warning"
 
 
 def _within(effect: Effect, show: Callable[[float | None], str]) -> str:

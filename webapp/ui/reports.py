@@ -2,24 +2,23 @@
 
 import csv
 import io
-from dataclasses import dataclass
 
-from flask import Blueprint, Response, current_app, render_template
+from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from analysis.experiment import analysis_plan, experiment_report, planned_metrics
+from analysis.experiment import analysis_plan, planned_metrics
 from analysis.findings import findings
-from analysis.report import Report
 from experiments.errors import NotEstimable
-from experiments.lifecycle import MEASURING, allowed
-from experiments.moment import DAY, SECOND, Micros
+from experiments.lifecycle import allowed
+from experiments.moment import SECOND
 from experiments.storage.database import reading
-from experiments.storage.registry import Experiment, get_experiment
-from webapp.clock import now
+from experiments.storage.registry import get_experiment
 from webapp.errors import encode
 from webapp.lab import the_lab
-from webapp.ui import readings
+from webapp.reading import Read, kept_report
+from webapp.ui import readings, report_pictures
 from webapp.ui.person import here, page
+from webapp.ui.report_words import SCALES, WORDS, Say, Scale
 
 blueprint = Blueprint("reports", __name__, url_prefix="/s/<storefront>/experiments/<key>")
 
@@ -27,37 +26,22 @@ LIST_MAY_LAG = 60 * SECOND
 """How old a report may be whose result the list shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A report with its experiment, and when it was read."""
-
-    experiment: Experiment
-    report: Report
-    at: Micros
-
-    @property
-    def early_until(self) -> Micros | None:
-        """Until when the plan says that nobody should conclude anything; None once that is past."""
-        begun = self.experiment.started_at
-        if begun is None or self.experiment.state not in MEASURING:
-            return None
-        ripe = Micros(begun + self.experiment.definition.analysis.minimum_days * DAY)
-        return ripe if ripe > self.at else None
-
-
 @blueprint.get("/report")
 @page()
 def show(key: str) -> ResponseReturnValue:
-    """The report."""
+    """The report; `scale` says how changes are written, `segment` looks at one level of a segment alone."""
     with reading(the_lab().engine) as conn:
         experiment = get_experiment(conn, here().id, key)
     if experiment.started_at is None:
         return render_template("report_empty.html", experiment=experiment)
-    read = _read(key)
+    read = _read(key, request.args.get("segment"))
     report, currency = read.report, here().currency
     plan = analysis_plan(read.experiment, planned_metrics(read.experiment.definition), read.at)
     said = [finding for result in report.metrics for finding in findings(result, plan)]
     metrics, rows = readings.headline(report, currency)
+    scale: Scale = next((s for s in SCALES if s == request.args.get("scale")), "relative")
+    units_a_day = next((w.units_a_day for w in report.worth), 0.0)
+    say = Say(report, currency, scale, units_a_day)
     return render_template(
         "report.html",
         experiment=read.experiment,
@@ -67,10 +51,13 @@ def show(key: str) -> ResponseReturnValue:
         early_until=read.early_until,
         headline_metrics=metrics,
         headline=rows,
-        sections=readings.sections(report, said, currency),
+        sections=readings.sections(report, said, say),
         because=readings.reasons(report, read.experiment.definition.metrics.primary),
         units=sum(units for _, units, _ in report.variants),
         can=allowed(read.experiment.state),
+        say=say,
+        pictures=report_pictures.pictures(report, say),
+        **WORDS,
     )
 
 
@@ -79,7 +66,8 @@ def show(key: str) -> ResponseReturnValue:
 def as_json(key: str) -> ResponseReturnValue:
     """Every number at full precision, in the contract's JSON."""
     name = {"Content-Disposition": f'attachment; filename="{key}.json"'}
-    return Response(encode(_read(key).report.to_dict()), mimetype="application/json", headers=name)
+    found = _read(key, request.args.get("segment")).report
+    return Response(encode(found.to_dict()), mimetype="application/json", headers=name)
 
 
 @blueprint.get("/report.csv")
@@ -87,7 +75,7 @@ def as_json(key: str) -> ResponseReturnValue:
 def as_csv(key: str) -> ResponseReturnValue:
     """Every number at full precision, a line for each metric and variant."""
     out = io.StringIO()
-    csv.writer(out).writerows(readings.table(_read(key).report))
+    csv.writer(out).writerows(readings.table(_read(key, request.args.get("segment")).report))
     name = {"Content-Disposition": f'attachment; filename="{key}.csv"'}
     return Response(out.getvalue(), mimetype="text/csv", headers=name)
 
@@ -96,19 +84,13 @@ def as_csv(key: str) -> ResponseReturnValue:
 @page()
 def effect(key: str) -> ResponseReturnValue:
     """The primary metric's effects in a line each, for the list; at most a minute old."""
-    kept: dict[tuple[int, str], Read] = current_app.extensions.setdefault("offerlab_readings", {})
-    held = kept.get((here().id, key))
-    if held is None or now() - held.at > LIST_MAY_LAG:
-        held = _read(key)
-        kept[here().id, key] = held
+    held = _read(key, lag=LIST_MAY_LAG)
     primary = held.experiment.definition.metrics.primary
     return render_template("_effect.html", effects=readings.primary_effects(held.report), metric=primary)
 
 
-def _read(key: str) -> Read:
+def _read(key: str, only: str | None = None, lag: int = 0) -> Read:
     with reading(the_lab().engine) as conn:
-        experiment = get_experiment(conn, here().id, key)
-        if experiment.started_at is None:
+        if get_experiment(conn, here().id, key).started_at is None:
             raise NotEstimable("It has not started: there is nothing to read yet")
-        at = now()
-        return Read(experiment, experiment_report(conn, here(), experiment, at), at)
+    return kept_report(here(), key, only, lag)
