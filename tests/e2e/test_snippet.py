@@ -7,7 +7,7 @@ from sqlalchemy import select
 from experiments.storage.storefronts import get_storefront
 from experiments.storage.tables import metadata
 from tests.e2e.runtimes import Pages
-from tests.protocols.starting import start
+from tests.protocols.starting import settle, start
 from tests.serving import Tenant, free_port
 from tests.shop import PRODUCTS
 
@@ -157,3 +157,94 @@ def test_a_server_that_fails_or_hangs_after_the_script_came_is_not_noticed(tenan
             f'<script>\n  const real = fetch; fetch = (u, o) => real("{hanging}/x", o);\n  window.shifts',
         )
         assert pages.open("/hanging", html) == untouched
+
+
+def with_everything() -> dict[str, Any]:
+    """Both variants show a bundle with all that an offer can have."""
+    offer = {
+        "type": "bundle", "items": ["A2", "B1"], "discount": {"percent": "10"}, "headline": "Better together",
+        "tier_name": "Both", "tiers": [{"name": "And a spoon", "items": ["A2", "B1", "C1"]}],
+        "valid_until": "2099-12-31T23:00:00Z", "free_shipping_over": "40",
+        "instalments": {"count": 3, "text": "or {count} parts of {amount}"},
+        "if_declined": {"type": "cross_sell", "pick": "explicit", "products": {"*": ["C1"]}, "headline": "A spoon?"},
+    }  # fmt: skip
+    variants = [{"key": key, "weight": 5000, "offer": offer} for key in ("control", "same")]
+    return {"key": "offers", "placement": "cart", "variants": variants, "metrics": {"primary": "conversion"}}
+
+
+EVERYTHING = """
+  const said = [];
+  for (const type of ["offer_accepted", "offer_dismissed"]) document.addEventListener(type, (event) => {
+    event.preventDefault();
+    const { offer, price_token } = event.detail;
+    said.push([type, offer.offer_id, offer.price, price_token]);
+  });
+  await until(offer);
+  const first = place.innerText, bar = offer().querySelector("progress");
+  const progress = [bar.value, bar.max];
+  const tiers = offer().querySelectorAll("input[type=radio]");
+  tiers[1].click();
+  const larger = place.innerText;
+  const [accept, dismiss] = offer().querySelectorAll("button");
+  dismiss.focus();
+  dismiss.click();
+  await until(() => place.innerText.includes("A spoon?"));
+  const instead = place.innerText, focused = document.activeElement === offer();
+  offer().querySelectorAll("button")[0].click();
+  await later(700);
+  window.result = { first, progress, larger, instead, focused, said, left: place.innerText, shifts: window.shifts,
+    kept: JSON.parse(localStorage.offerlab_prices).length };
+"""
+
+
+def test_tiers_incentives_and_the_step_after_a_no_are_shown_and_each_price_has_its_proof(
+    tenant: Tenant, pages: Pages
+) -> None:
+    start(tenant, with_everything())
+    cart = """data-cart='[{"product_id": "A1", "quantity": 2, "price": "10.00"}]'"""
+    found = pages.open("/everything", page(tenant, tenant.public.url, EVERYTHING, cart, 'style="height: 30rem"'))
+    assert found.get("failed") is None, found
+    for expected in ("€17.55", "or 3 parts of 5.85", "Only until", "2099", "With it, €2.45 is left to free shipping"):
+        assert expected in found["first"]
+    assert found["progress"] == [37.55, 40]
+    for expected in ("€20.25", "With it, shipping is free", "And a spoon"):
+        assert expected in found["larger"]
+    assert "€3.00" in found["instead"]
+    assert (found["focused"], found["left"], found["shifts"], found["kept"]) == (True, "As it was", [], 3)
+    (no, _, refused, proof), (yes, offer_id, taken, other) = found["said"]
+    assert (no, refused, yes, taken) == ("offer_dismissed", "20.25", "offer_accepted", "3.00")
+    assert proof != other
+    visitor = events(tenant)["assigned"][0]
+    checked = tenant.secret.post(f"/v1/offers/{offer_id}/check", {"price_token": other, "visitor_id": visitor}).json()
+    assert (checked["valid"], checked["price"]) == (True, "3.00")
+
+
+def test_who_comes_again_sees_the_price_of_before(tenant: Tenant, pages: Pages) -> None:
+    start(tenant, always_offer())
+    program = """
+      await until(offer);
+      const first = place.innerText;
+      await fetch("/dearer");
+      delete place.dataset.asked;
+      offer().remove();
+      offerlab.start();
+      await until(offer);
+      window.result = { first, again: place.innerText };
+    """
+
+    def dearer() -> None:
+        tea = next(p for p in PRODUCTS if p["product_id"] == "B1") | {"price": "7.50"}
+        answer = tenant.admin.post("/api/v1/products", tea)
+        assert answer.ok, answer.text
+        settle(lambda: shown("somebody") == "19.35")
+
+    def shown(visitor: str) -> str:
+        body = {"visitor_id": visitor, "placement": "cart", "context": {"product_id": "A1"}, "record": False}
+        price: str = tenant.secret.post("/v1/assignments", body).json()["offer"]["price"]
+        return price
+
+    pages.signals["/dearer"] = dearer
+    found = pages.open("/again", page(tenant, tenant.public.url, program))
+    assert found.get("failed") is None, found
+    assert "€17.55" in found["first"]
+    assert "€17.55" in found["again"]
