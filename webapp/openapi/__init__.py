@@ -1,0 +1,1 @@
+"""The description of our own HTTP API, as OpenAPI 3.1."""
