@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from experiments.identifiers import StorefrontId
@@ -91,25 +92,62 @@ def held(conn: Connection, storefront_id: StorefrontId, ids: Sequence[int] | Non
         if ids is not None:
             query = query.where(quarantine.c.id.in_(ids))
         rows = conn.execute(query.order_by(quarantine.c.id).limit(_BATCH)).all()
-        for r in rows:
-            whole = r.size == len(r.body)
-            times = r._mapping["count"]  # the row's own `count` is a tuple's
-            yield Held(r.id, r.source, r.code, r.message, bytes(r.body), whole, times, r.received_at, r.last_at)
+        yield from map(_held, rows)
         if len(rows) < _BATCH:
             return
         after = rows[-1].id
 
 
-def reasons(conn: Connection, storefront_id: StorefrontId) -> list[tuple[str, str, int, int]]:
-    """Source, code, different events and how often they came, the commonest first."""
-    events, times = func.count(), func.sum(quarantine.c.count)
+def _held(r: Row[Any]) -> Held:
+    times = r._mapping["count"]  # the row's own `count` is a tuple's
+    whole = r.size == len(r.body)
+    return Held(r.id, r.source, r.code, r.message, bytes(r.body), whole, times, r.received_at, r.last_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an intake refused: how many different events, how often they came, when last."""
+
+    source: str
+    code: str
+    events: int
+    times: int
+    last_at: Micros
+
+
+def reasons(conn: Connection, storefront_id: StorefrontId) -> list[Reason]:
+    """What is in quarantine by intake and code, the commonest first."""
+    c = quarantine.c
+    times = func.sum(c.count)
     query = (
-        select(quarantine.c.source, quarantine.c.code, events, times)
-        .where(quarantine.c.storefront_id == storefront_id)
-        .group_by(quarantine.c.source, quarantine.c.code)
-        .order_by(times.desc(), quarantine.c.source, quarantine.c.code)
+        select(c.source, c.code, func.count(), times, func.max(c.last_at))
+        .where(c.storefront_id == storefront_id)
+        .group_by(c.source, c.code)
+        .order_by(times.desc(), c.source, c.code)
     )
-    return [(source, code, int(number), int(total)) for source, code, number, total in conn.execute(query)]
+    return [
+        Reason(source, code, int(events), int(total), Micros(int(last_at)))
+        for source, code, events, total, last_at in conn.execute(query)
+    ]
+
+
+def latest(
+    conn: Connection, storefront_id: StorefrontId, only: tuple[str, str] | None, offset: int, limit: int
+) -> list[Held]:
+    """What came last, the newest first: of all, or of one intake and code."""
+    c = quarantine.c
+    query = select(quarantine).where(c.storefront_id == storefront_id)
+    if only is not None:
+        query = query.where(c.source == only[0], c.code == only[1])
+    query = query.order_by(c.last_at.desc(), c.id.desc()).offset(offset).limit(limit)
+    return [_held(row) for row in conn.execute(query)]
+
+
+def ids_of(conn: Connection, storefront_id: StorefrontId, source: str, code: str, limit: int) -> list[int]:
+    """The events of one intake and code, the oldest first."""
+    c = quarantine.c
+    which = (c.storefront_id == storefront_id, c.source == source, c.code == code)
+    return list(conn.scalars(select(c.id).where(*which).order_by(c.id).limit(limit)))
 
 
 def drop(conn: Connection, storefront_id: StorefrontId, ids: Sequence[int] | None = None) -> int:

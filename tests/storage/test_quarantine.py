@@ -10,7 +10,7 @@ from experiments.service.replaying import release, replay
 from experiments.storage import quarantine as store
 from experiments.storage.database import reading
 from experiments.storage.eventwriter import EventWriter
-from experiments.storage.quarantine import Refused, held, reasons
+from experiments.storage.quarantine import Reason, Refused, held, reasons
 from experiments.storage.tables import conversion, exposure
 from tests.shop import NOW, Shop, experiment, exposed, open_shop, order
 
@@ -41,7 +41,7 @@ def test_the_same_refused_event_is_counted_not_kept_twice(shop: Shop) -> None:
     (event,) = in_quarantine(shop)
     assert event.count == 6
     with reading(shop.engine) as conn:
-        assert reasons(conn, shop.storefront.id) == [("conversions", "invalid", 1, 6)]
+        assert reasons(conn, shop.storefront.id) == [Reason("conversions", "invalid", 1, 6, NOW)]
 
 
 def test_replay_after_a_fix_counts_each_event_once(shop: Shop) -> None:

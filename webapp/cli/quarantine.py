@@ -51,8 +51,8 @@ def show(storefront: str, shape: str, database: str | None) -> None:
     with options.opened(database) as engine, reading(engine) as conn:
         here = get_storefront(conn, storefront).id
         if shape == "table":
-            for source, code, events, times in reasons(conn, here):
-                click.echo(f"{source} {code}: {events} events, refused {times} times")
+            for why in reasons(conn, here):
+                click.echo(f"{why.source} {why.code}: {why.events} events, refused {why.times} times")
         for event in held(conn, here):
             if shape == "json":
                 shown = {

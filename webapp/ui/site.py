@@ -27,6 +27,7 @@ from webapp.ui import (
     keys,
     language,
     look,
+    quarantine,
     reports,
     signing_in,
     words,
@@ -78,7 +79,9 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)
     app.jinja_env.globals.update(words.GLOBALS)
-    for room in (look, signing_in, experiments, define, actions, changing, emergency, home, reports, catalogue, keys):
+    for room in (
+        look, signing_in, experiments, define, actions, changing, emergency, home, reports, catalogue, quarantine, keys,
+    ):  # fmt: skip
         app.register_blueprint(room.blueprint)
     app.before_request(_guard)
     app.after_request(_headers)
