@@ -34,6 +34,7 @@ def create(settings: Settings | None = None) -> Flask:
     app.register_blueprint(checkout.blueprint)
     for managed in (management, products, offers):
         app.register_blueprint(managed.blueprint)
+    app.register_blueprint(offers.previews)
     app.register_blueprint(traffic.managed)
     app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)

@@ -3,14 +3,18 @@
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from experiments.errors import Invalid
+from experiments.identifiers import Key
 from experiments.moment import iso
 from experiments.service import library
 from experiments.service.library import Use
+from experiments.service.rehearsing import parse_draft, rehearsal_json, rehearsed
+from experiments.service.serving import ContextInput
+from experiments.shape import decode
 from experiments.storage.database import reading, writing
-from experiments.storage.registry import read_audit
+from experiments.storage.registry import get_experiment, read_audit
 from experiments.storage.savedoffers import SavedOffer, get_saved_offer, saved_offers
 from webapp.api.management import authenticate, json_answer, json_body, the_caller, the_storefront
 from webapp.clock import now
@@ -88,3 +92,33 @@ def audit_offer(key: str) -> Response:
         {"at": iso(e.at), "actor": e.actor, "action": e.action, "before": e.before, "after": e.after} for e in entries
     ]
     return json_answer({"audit": shown})
+
+
+previews = Blueprint("previews", __name__, url_prefix="/api/v1/previews")
+previews.before_request(authenticate)
+
+
+class PreviewInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to look at, an experiment by its key or a definition that nobody has saved; and where the visitor stands."""
+
+    experiment: Key | None = None
+    definition: dict[str, Any] | None = None
+    context: ContextInput = ContextInput()
+    returning: bool | None = None
+
+
+@previews.post("")
+def preview() -> Response:
+    """Every variant as the visitor would see it, and what the offers would have met on the last 14 days' carts."""
+    given = decode(request.get_data() or b"{}", PreviewInput)
+    if (given.experiment is None) == (given.definition is None):
+        raise Invalid.at("experiment", "name an experiment, or give a definition: one of the two")
+    caller, storefront = the_caller(), the_storefront()
+    with reading(the_lab().engine) as conn:
+        if given.experiment is not None:
+            definition = get_experiment(conn, storefront.id, given.experiment).definition
+        else:
+            definition = parse_draft(conn, storefront, given.definition)
+        context = given.context.context(caller.view.catalogue, given.returning)
+        found = rehearsed(conn, caller.view, definition, context, now())
+    return json_answer(rehearsal_json(found, storefront.currency))

@@ -10,9 +10,11 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from experiments.catalogue import Product, parse_product
-from experiments.errors import FieldError, Invalid, Malformed
+from experiments.errors import FieldError, Invalid, Malformed, NotFound
 from experiments.service.settings import store_products
-from experiments.storage.database import writing
+from experiments.storage.associations import read_companions
+from experiments.storage.database import reading, writing
+from experiments.storage.products import product_versions
 from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.experiments import the_view
@@ -24,6 +26,7 @@ COLUMNS = ("product_id", "title", "price", "category", "compare_at", "cost", "st
 ATTRIBUTE = "attributes."
 """A column such as `attributes.colour` is an attribute of the product."""
 PAGE = 50
+COMPANIONS = 10
 FOUND = 20
 SHOWN_ERRORS = 20
 
@@ -49,6 +52,31 @@ def options() -> ResponseReturnValue:
     """The products that fit what is being typed, as options for a product field."""
     found = search(list(the_view().catalogue), request.args.get("q", ""))[:FOUND]
     return render_template("_product_options.html", products=found)
+
+
+@blueprint.get("/products/<path:product_id>")
+@page()
+def product(product_id: str) -> ResponseReturnValue:
+    """What a product was called and cost when, and what is bought with it."""
+    catalogue = the_view().catalogue
+    found = catalogue.get(product_id)
+    if found is None:
+        raise NotFound(f"There is no product {product_id!r}")
+    with reading(the_lab().engine) as conn:
+        versions = product_versions(conn, here().id, product_id)[::-1]
+        companions = read_companions(conn, here().id, product_id)
+    last = max(1, -(-len(versions) // PAGE))
+    number = min(max(1, request.args.get("page", 1, type=int)), last)
+    return render_template(
+        "product.html",
+        product=found,
+        catalogue=catalogue,
+        versions=versions[(number - 1) * PAGE : number * PAGE],
+        companions=companions[:COMPANIONS],
+        page=number,
+        pages=list(_near(number, last)),
+        last=last,
+    )
 
 
 @blueprint.post("/")
