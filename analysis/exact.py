@@ -14,6 +14,9 @@ LARGEST_INTEGER = 1 << 53
 """Below this every integer is a double, and sums of such doubles are exact in any order."""
 
 _CHUNK = 1 << 15
+LARGEST_PRODUCT = 1e140
+"""A sum of squares beyond it has a variance whose own square is no double."""
+
 _BITS = 18
 _LIMB = 1 << _BITS  # products of limbs stay below 2**36, so that 10**8 of them add up in an int64
 
@@ -87,7 +90,7 @@ def sums_and_products(names: Sequence[str], columns: Sequence[Array]) -> tuple[A
             value = float(product[i, j])
             if whole[i] and whole[j]:
                 gram[i, j] = gram[j, i] = int(value) if safe[i] and safe[j] else dot(a, columns[j])
-            elif np.isfinite(value):
+            elif abs(value) < LARGEST_PRODUCT:
                 gram[i, j] = gram[j, i] = value
             else:
                 raise Invalid.at(names[i], "holds values whose squares are too large to add up")

@@ -25,13 +25,15 @@ def fieller(
     square = critical**2
     if m_c == 0:
         return Interval(None, None, "the control's value is 0")
-    a = m_c**2 - square * v_c
+    # in units of the control's value, so that no square is too large or too small for a double
+    v_c, v_t, cov = (v / m_c / m_c for v in (v_c, v_t, cov))
+    a = 1 - square * v_c
     if a <= 0:
         return Interval(None, None, "the control's value cannot be told from 0, so the lift has no bounds")
     # about r = m_t / m_c the roots are small differences: solved for the shift, nothing cancels
     ratio = m_t / m_c
     spread = v_t - 2 * ratio * cov + ratio**2 * v_c
     slant = cov - ratio * v_c
-    root = critical * np.sqrt(max(m_c**2 * spread - square * (v_c * spread - slant**2), 0.0))
+    root = critical * np.sqrt(max(spread - square * (v_c * spread - slant**2), 0.0))
     middle = (m_t - m_c if gap is None else gap) / m_c - square * slant / a
     return Interval(float(middle - root / a), float(middle + root / a))

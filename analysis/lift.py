@@ -99,10 +99,8 @@ def difference(
         - 2 * estimates.covariance[..., treatment, control]
     )
     error = np.sqrt(np.maximum(variance, 0.0))
+    freedom = _freedom(v_c, v_t, estimates.units[..., control], estimates.units[..., treatment])
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = (v_c + v_t) ** 2 / (
-            v_c**2 / (estimates.units[..., control] - 1) + v_t**2 / (estimates.units[..., treatment] - 1)
-        )
         t = (effect - null) / error
     return _reading(effect, error, freedom, t, alpha, alternative)
 
@@ -131,11 +129,8 @@ def non_inferiority(
     effect = estimates.gap(treatment, control) + (1.0 - keep) * estimates.values[..., control]
     effect = effect if relative else effect - worse * margin
     error = np.sqrt(np.maximum(variance, 0.0))
+    freedom = _freedom(keep**2 * v_c, v_t, estimates.units[..., control], estimates.units[..., treatment])
     with np.errstate(divide="ignore", invalid="ignore"):
-        v_k = keep**2 * v_c
-        freedom = (v_k + v_t) ** 2 / (
-            v_k**2 / (estimates.units[..., control] - 1) + v_t**2 / (estimates.units[..., treatment] - 1)
-        )
         t = effect / error
     return _reading(effect, error, freedom, t, alpha, "greater" if direction == "increase" else "less")
 
@@ -170,6 +165,13 @@ def omnibus(estimates: Estimates) -> tuple[float, int]:
     effects = contrasts @ estimates.values
     covariance = contrasts @ estimates.covariance @ contrasts.T
     return float(effects @ np.linalg.solve(covariance, effects)), len(effects)
+
+
+def _freedom(v_c: Any, v_t: Any, n_c: Any, n_t: Any) -> Any:
+    """Satterthwaite's degrees of freedom, from the shares of the variance: squares of it may not be doubles."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = v_c + v_t
+        return 1 / ((v_c / total) ** 2 / (n_c - 1) + (v_t / total) ** 2 / (n_t - 1))
 
 
 def _refuse_too_few(samples: Sequence[Moments], needed: int) -> None:

@@ -39,7 +39,10 @@ def shrink(effects: Sequence[float], standard_errors: Sequence[float]) -> tuple[
 
     Empirical Bayes with the variance between levels of DerSimonian & Laird (1986); where that is 0 all are one effect.
     """
+    # in units of the smallest error, whose square and fourth power are doubles whatever is measured
+    unit = min(standard_errors, default=1.0)
     effect, precision = _usable(effects, standard_errors)
+    effect, precision = effect / unit, (unit / np.asarray(standard_errors, dtype=np.float64)) ** 2
     centre = float(precision @ effect / precision.sum())
     q = float(precision @ (effect - centre) ** 2)
     spread = precision.sum() - (precision @ precision) / precision.sum()
@@ -50,7 +53,7 @@ def shrink(effects: Sequence[float], standard_errors: Sequence[float]) -> tuple[
     # the common effect is itself uncertain, and enters by the part that is not kept
     variance = kept / precision + (1 - kept) ** 2 * error
     drawn = kept * effect + (1 - kept) * common
-    return tuple(zip(map(float, drawn), map(float, np.sqrt(variance)), strict=True))
+    return tuple(zip(map(float, drawn * unit), map(float, np.sqrt(variance) * unit), strict=True))
 
 
 def post_stratify(metric: Metric, strata: Mapping[str, Sequence[Moments]], adjust: bool = False) -> Estimates:

@@ -40,7 +40,8 @@ def skewness(control: Arm, treatment: Arm, standard_error: float) -> float | Non
     n_c, n_t = float(control.units), float(treatment.units)
     pooled = (control.third_moment * n_c + treatment.third_moment * n_t) / (n_c + n_t)
     with np.errstate(over="ignore"):
-        gamma = float(np.float64(pooled) * (1 / n_t**2 - 1 / n_c**2) / np.float64(standard_error) ** 3)
+        scale = np.float64(standard_error)
+        gamma = float(np.float64(pooled) / scale / scale / scale * (1 / n_t**2 - 1 / n_c**2))
     return gamma if np.isfinite(gamma) else None
 
 
