@@ -59,6 +59,10 @@ def srm_over_periods(periods: Sequence[tuple[Mapping[str, int], Mapping[str, flo
     if observed.sum() == 0 or len(observed) < 2 or expected.min() < FEWEST_EXPECTED:
         return Check(check, "unknown", None, None, f"too few units to say ({int(observed.sum()):,})")
     deviation = observed - expected
+    if len(periods) == 1:  # the same without the eigenvalues, which thousands of variants would wait for
+        statistic = float(np.sum(deviation**2 / expected))
+        p_value = float(chdtrc(len(observed) - 1, statistic))
+        return Check(check, _srm_status(p_value, deviation, observed), p_value, statistic, _shares(variants, periods))
     # scaled by the expected counts, one period's covariance has the eigenvalues 1 (k - 1 times) and 0
     scale = 1 / np.sqrt(expected)
     values, vectors = np.linalg.eigh(covariance * np.outer(scale, scale))

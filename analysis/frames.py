@@ -58,7 +58,7 @@ def as_table(frame: Any, only: Iterable[str] | None = None) -> pa.Table:
     except TypeError:
         raise Invalid.at("table", f"a DataFrame is needed, not {type(frame).__name__}") from None
     except DuplicateError as error:
-        raise Invalid.at("table", str(error).splitlines()[0]) from None
+        raise Invalid.at("table", " ".join(str(error).split())) from None
     wanted = names if only is None else [c for c in names if c in set(only)]
     refuse_missing(set(only or ()), names)
     chosen = wrapped.select(*wanted)
@@ -94,7 +94,8 @@ def plain_numbers(table: pa.Table, name: str) -> tuple[Array, NDArray[np.bool_] 
         return np.zeros(len(column), dtype=np.int64), np.zeros(len(column), dtype=bool)
     if _is_text(column.type):
         column = _from_words(name, column)
-    if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
+    places = column.type.scale if pa.types.is_decimal(column.type) else None
+    if places is not None or pa.types.is_float16(column.type):
         column = pc.cast(column, pa.float64())
     if pa.types.is_boolean(column.type):
         column = pc.cast(column, pa.int8())
@@ -105,6 +106,10 @@ def plain_numbers(table: pa.Table, name: str) -> tuple[Array, NDArray[np.bool_] 
         known = pc.is_valid(column).to_numpy()
         column = pc.fill_null(column, 0)
     values = column.to_numpy()
+    if places is not None and 0 < places <= 22:
+        # Arrow multiplies by a power of ten that no double is: the nearest double is that of a division
+        near = np.rint(values * 10.0**places) / 10.0**places
+        values = np.where(np.abs(values) < exact.LARGEST_INTEGER / 10.0**places, near, values)
     if values.dtype.kind == "f":
         known, values = _without_nan(name, values, known)
     return values, known

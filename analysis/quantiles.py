@@ -24,6 +24,8 @@ def summarise(values: NDArray[np.float64], level: float, units: NDArray[np.int64
         return QuantileSummary(0, None, None, "no rows")
     ordered = np.sort(values)
     at = float(ordered[_rank(level, n)])
+    if count < 2:
+        return QuantileSummary(count, at, None, "a variant has a single unit, so its variance is not known")
     z = float(ndtri(0.5 + CONFIDENCE / 2))
     if n * min(level, 1 - level) <= z**2 * max(level, 1 - level):
         return QuantileSummary(count, at, None, f"{n} rows are too few for the {level:g} quantile")

@@ -18,6 +18,9 @@ from analysis.sample import Population, QuantileSummary, Sample
 from experiments.errors import NotEstimable
 from experiments.metrics import Metric
 
+MOST_PERMUTATIONS = 60_000
+"""Of one metric, over all its variants: with dozens of variants nobody waits for more."""
+
 
 def analyze_sample(sample: Sample, plan: AnalysisPlan) -> Report:
     """Every metric of the plan in every variant of the sample, the checks, and the verdict."""
@@ -111,7 +114,8 @@ def _read(
         return _refused(metric, plan, {v: int(moments[v].n) for v in here}, population)
     variants = tuple(_variant(metric, v, moments[v], population) for v in here)
     adjusted = adjust(metric, moments, plan, here, unlike)
-    comparisons = tuple(compare(metric, v, population, plan, adjusted.get(v)) for v in here if v != plan.control)
+    each = replace(plan, permutations=min(plan.permutations, MOST_PERMUTATIONS // max(len(here) - 1, 1)))
+    comparisons = tuple(compare(metric, v, population, each, adjusted.get(v)) for v in here if v != plan.control)
     return MetricResult(
         metric.key, metric.type, plan.role(metric.key), sum(r.units for r in variants), metric.direction,
         variants, comparisons,

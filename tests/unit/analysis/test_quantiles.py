@@ -57,3 +57,9 @@ def test_too_few_rows_have_a_value_but_no_error():
 
 def test_no_rows():
     assert summarise(np.zeros(0), 0.5).value is None
+
+
+def test_one_unit_of_several_rows_has_no_error():
+    found = summarise(np.array([1.0, 2.0, 5.0, 9.0] * 9), 0.5, np.zeros(36, dtype=np.int64))
+    assert (found.units, found.standard_error) == (1, None)
+    assert "single unit" in found.reason
