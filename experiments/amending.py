@@ -6,7 +6,7 @@ from typing import Any
 from experiments.definition import Definition, to_json
 from experiments.errors import FieldError
 from experiments.lifecycle import State
-from experiments.moment import Micros, micros
+from experiments.moment import SECOND, Micros, micros
 
 FREE = frozenset({"name", "hypothesis", "about", "schedule"})
 """What may change while it runs; of the schedule its end, and how its coverage grows."""
@@ -52,7 +52,7 @@ def _check_schedule(before: Definition, then: Definition, state: State, now: Mic
     if list(new.ramp[: len(taken)]) != taken:
         yield FieldError("schedule.ramp", "cannot change in the steps that were taken")
     for index, step in enumerate(new.ramp[len(taken) :], len(taken)):
-        if micros(step.at) < now:
+        if now - micros(step.at) >= SECOND:  # a step of now is written in whole seconds
             yield FieldError(f"schedule.ramp[{index}].at", "is in the past")
 
 

@@ -4,7 +4,7 @@ from flask import Flask, Response, request
 
 from experiments.errors import Unavailable
 from experiments.storage.database import check_schema
-from webapp.api import checkout, health, management, offers, openapi, products, routes, traffic
+from webapp.api import checkout, health, management, offers, openapi, products, routes, steering, traffic
 from webapp.config import Settings, load
 from webapp.errors import PROBLEM_JSON, encode, problem_of
 from webapp.lab import Lab, kept_rows
@@ -36,6 +36,7 @@ def create(settings: Settings | None = None) -> Flask:
         app.register_blueprint(managed.blueprint)
     app.register_blueprint(offers.previews)
     app.register_blueprint(traffic.managed)
+    app.register_blueprint(steering.blueprint)
     app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(openapi.blueprint)

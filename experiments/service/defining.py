@@ -114,6 +114,11 @@ def schedule(
     return start(conn, storefront, key, actor, now)
 
 
+def check_editable(conn: Connection, storefront: Storefront, key: str) -> None:
+    """Conflict where it is no draft any more, NotFound where there is none."""
+    after(get_experiment(conn, storefront.id, key).state, "edit")
+
+
 def start(conn: Connection, storefront: Storefront, key: str, actor: str, now: Micros) -> Experiment:
     """Running from now on, or scheduled where the definition's start is still to come."""
     before = get_experiment(conn, storefront.id, key)

@@ -13,6 +13,7 @@ COMMANDS = {
     "analyze": "Analyse a test that was run elsewhere, straight from its file.",
     "demo": "Fill an empty database with a demo storefront and serve it.",
     "erase": "Delete one person's data everywhere, or what is past its time.",
+    "experiment": "List, start, steer and end experiments.",
     "export": "Events as Parquet for a lake, or one person's data.",
     "import": "Import products, exposures, conversions or currency rates from a file.",
     "key": "Make storefront keys.",

@@ -145,8 +145,10 @@ def _changes(entry: AuditEntry) -> list[Difference]:
 
 
 def the_view() -> StorefrontView:
-    """This storefront as assignment sees it now."""
-    return the_lab().snapshots.current(now()).storefronts[here().id]
+    """This storefront as assignment sees it now; one that was just added is asked for."""
+    snapshots = the_lab().snapshots
+    found = snapshots.current(now()).storefronts.get(here().id)
+    return found if found is not None else snapshots.refresh(now()).storefronts[here().id]
 
 
 def neighbours(experiment: Experiment, others: list[Experiment]) -> list[Experiment]:

@@ -1,0 +1,157 @@
+"""Pages, API and command line are one lifecycle: whatever is done in whatever order, they give the same answers."""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from werkzeug.test import TestResponse
+
+from experiments.lifecycle import TRANSITIONS, after, allowed, possible
+from experiments.service.settings import create_key
+from experiments.storage.database import reading, writing
+from experiments.storage.registry import get_experiment, read_audit
+from tests.conftest import sqlite_copy
+from tests.shop import a_a, open_shop
+from tests.ui.browser import Browser
+from webapp import create_app
+from webapp.cli import main
+from webapp.clock import now
+from webapp.config import Settings
+from webapp.lab import new_token
+
+DOORS = ("page", "api", "cli")
+PLAIN = ["start", "close", "reopen", "pause", "resume", "unschedule", "stop", "archive"]
+WHEN = "2099-01-01T09:00"
+
+
+class Doors(RuleBasedStateMachine):
+    """Three experiments live the same life, each through its own door; the model says what must happen."""
+
+    app: Flask
+    url: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        engine = self.app.extensions["offerlab"].engine
+        self.number = Doors.made = getattr(Doors, "made", 0) + 1
+        self.shop = open_shop(engine, f"shop{self.number}")
+        for door in DOORS:
+            self.shop.define(a_a(door, placement=door, coverage=1000), start=False, now=now())
+        with writing(engine) as conn:
+            self.key = create_key(conn, self.shop.storefront.id, "admin", new_token(), now(), "test")
+        self.browser: Browser = self.signed_in
+        self.api: FlaskClient = self.app.test_client()
+        self.state = "draft"
+        self.coverage = 1000
+
+    signed_in: Browser
+
+    def _post(self, path: str, body: dict[str, object]) -> TestResponse:
+        return self.api.post(path, json=body, headers={"Authorization": f"Bearer {self.key}"})
+
+    def _cli(self, *arguments: str) -> int:
+        with pytest.raises(SystemExit) as ended:
+            main(["experiment", *arguments, "--storefront", self.shop.storefront.key, "--database", self.url])
+        code = ended.value.code
+        assert isinstance(code, int)
+        return code
+
+    def _page(self, action: str, **fields: str) -> int:
+        path = f"/s/{self.shop.storefront.key}/experiments/page/{action}"
+        token = self.browser.form("/s/shop/").get("csrf_token")[0]
+        return self.browser.client.post(path, data={"csrf_token": token, **fields}).status_code
+
+    def _all(self, action: str, expected: str, page: int, api: int, cli: int) -> None:
+        """What each door answered, as one word."""
+        said = {
+            "page": {302: "done", 409: "conflict", 422: "invalid"}[page],
+            "api": {200: "done", 201: "done", 409: "conflict", 422: "invalid"}[api],
+            "cli": {0: "done", 1: "conflict", 2: "invalid"}[cli],
+        }
+        assert said == dict.fromkeys(DOORS, expected), (action, self.state)
+
+    @rule(action=st.sampled_from(PLAIN))
+    def plain(self, action: str) -> None:
+        expected = "done" if action in allowed(self.state) else "conflict"
+        path = f"/api/v1/experiments/api/{action}"
+        self._all(action, expected, self._page(action), self._post(path, {}).status_code, self._cli(action, "cli"))
+        if expected == "done":
+            self.state = after(self.state, action)
+
+    @rule(ship=st.booleans())
+    def decide(self, ship: bool) -> None:
+        expected = "done" if "decide" in allowed(self.state) else "conflict"
+        variant = "t1" if ship else None
+        page = self._page("decide", decision=f"variant:{variant}" if variant else "none", reason="so")
+        api = self._post("/api/v1/experiments/api/decide", {"variant": variant, "reason": "so"}).status_code
+        cli = self._cli("decide", "cli", "--reason", "so", *(("--ship", "t1") if ship else ()))
+        self._all("decide", expected, page, api, cli)
+        if expected == "done":
+            self.state = "decided"
+
+    @rule()
+    def schedule(self) -> None:
+        expected = "done" if self.state in {"draft", "scheduled"} else "conflict"
+        if self.state in {"running", "closed", "paused"}:
+            expected = "invalid"  # it has started: only its end may move
+        page = self._page("schedule", start_at=WHEN)
+        api = self._post("/api/v1/experiments/api/schedule", {"start_at": WHEN}).status_code
+        self._all("schedule", expected, page, api, self._cli("schedule", "cli", "--start", WHEN))
+        if expected == "done":
+            self.state = "scheduled"
+
+    @rule(coverage=st.sampled_from([500, 1000, 2000, 5000, 10_000]))
+    def ramp(self, coverage: int) -> None:
+        expected = "conflict"
+        if "amend" in allowed(self.state):
+            # of what waits for its start the first step cannot come before it
+            expected = "done" if coverage > self.coverage and self.state != "scheduled" else "invalid"
+        page = self._page("ramp", coverage=str(coverage / 100))
+        api = self._post("/api/v1/experiments/api/ramp", {"coverage": coverage}).status_code
+        self._all("ramp", expected, page, api, self._cli("ramp", "cli", "--coverage", f"{coverage / 100}%"))
+        if expected == "done":
+            self.coverage = coverage
+
+    @rule()
+    def edit(self) -> None:
+        expected = {True: "done", False: "conflict"}["edit" in allowed(self.state)]
+        if expected == "done":
+            return  # what an edit does has tests of its own
+        body = a_a("api", placement="api", coverage=1000)
+        headers = {"Authorization": f"Bearer {self.key}"}
+        assert self.api.put("/api/v1/experiments/api", json=body, headers=headers).status_code == 409
+        assert self.browser.get(f"/s/{self.shop.storefront.key}/experiments/page/edit").status_code == 409
+
+    @invariant()
+    def all_are_in_the_models_state_and_say_what_is_possible(self) -> None:
+        with reading(self.shop.engine) as conn:
+            found = {door: get_experiment(conn, self.shop.storefront.id, door) for door in DOORS}
+            trails = {
+                door: [e.action for e in read_audit(conn, self.shop.storefront.id, f"experiment:{door}")]
+                for door in DOORS
+            }
+        assert {door: e.state for door, e in found.items()} == dict.fromkeys(DOORS, self.state)
+        assert trails["page"] == trails["api"] == trails["cli"]
+        page = self.browser.text(f"/s/{self.shop.storefront.key}/experiments/page")
+        shown = {a for a in (*TRANSITIONS, "ramp", "duplicate") if f'/experiments/page/{a}"' in page}
+        assert shown == set(possible(self.state))
+
+
+def test_every_door_is_the_same_lifecycle(tmp_path: Path, template: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = sqlite_copy(template, tmp_path)
+    app = create_app(Settings(database_url=url, secret_key="for tests only"))
+    open_shop(app.extensions["offerlab"].engine)
+    Doors.app, Doors.url, Doors.signed_in = app, url, Browser.signed_in(app, "admin")
+    try:
+        run_state_machine_as_test(
+            Doors,
+            settings=settings(
+                max_examples=4, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
+            ),
+        )
+    finally:
+        app.extensions["offerlab"].close()

@@ -1,0 +1,142 @@
+"""`offerlab experiment`: the lifecycle from a terminal, by the same use cases as the pages and the API."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import click
+from sqlalchemy import Connection
+
+from experiments.definition import WHOLE
+from experiments.errors import Invalid
+from experiments.lifecycle import Action, possible
+from experiments.service import defining
+from experiments.share import parse_share
+from experiments.storage.database import reading, writing
+from experiments.storage.registry import Experiment, experiments, get_experiment
+from experiments.storage.storefronts import Storefront, get_storefront
+from webapp.cli import options
+from webapp.clock import now
+
+ACTOR = "command line"
+
+_PLAIN: dict[Action, str] = {
+    "close": "No new visitors; those inside keep their variant and are measured.",
+    "reopen": "New visitors enter again.",
+    "pause": "Everyone sees no offer; measuring goes on.",
+    "resume": "Visitors meet their variants again.",
+    "unschedule": "Back to a draft that does not start by itself.",
+    "stop": "The end: no offer, and the result is what happened until now.",
+    "archive": "Off the list; the report stays.",
+}
+
+
+@click.group("experiment")
+def command() -> None:
+    """List, start, steer and end experiments."""
+
+
+@command.command("list")
+@options.storefront
+@options.database
+def listing(storefront: str, database: str | None) -> None:
+    """Every experiment with its state, newest first."""
+    with options.opened(database) as engine, reading(engine) as conn:
+        for found in experiments(conn, get_storefront(conn, storefront).id):
+            click.echo(f"{found.key} {found.state} {found.definition.placement}")
+
+
+@command.command("show")
+@click.argument("key")
+@options.storefront
+@options.database
+def show(key: str, storefront: str, database: str | None) -> None:
+    """Its state, and what can be done with it."""
+    with options.opened(database) as engine, reading(engine) as conn:
+        found = get_experiment(conn, get_storefront(conn, storefront).id, key)
+    click.echo(f"{found.key} {found.state}, version {found.version}")
+    click.echo(f"possible {' '.join(possible(found.state))}")
+
+
+def _done(database: str | None, storefront: str, change: Callable[[Connection, Storefront], Experiment]) -> None:
+    with options.opened(database) as engine, writing(engine) as conn:
+        changed = change(conn, get_storefront(conn, storefront))
+    click.echo(f"{changed.key} is {changed.state}")
+
+
+@command.command("start")
+@click.argument("key")
+@options.storefront
+@options.database
+def start(key: str, storefront: str, database: str | None) -> None:
+    """Run it, or let it wait for its scheduled start."""
+    _done(database, storefront, lambda conn, sf: defining.start(conn, sf, key, ACTOR, now()))
+
+
+def _plain(action: Action, said: str) -> None:
+    @command.command(action, help=said)
+    @click.argument("key")
+    @options.storefront
+    @options.database
+    def run(key: str, storefront: str, database: str | None) -> None:
+        _done(database, storefront, lambda conn, sf: defining.act(conn, sf, key, action, ACTOR, now()))
+
+
+for _action, _said in _PLAIN.items():
+    _plain(_action, _said)
+
+
+@command.command("schedule")
+@click.argument("key")
+@click.option("--start", "start_at", metavar="TIME", help="As 2026-12-01T09:00, on the storefront's clock.")
+@click.option("--end", "end_at", metavar="TIME", help="As --start.")
+@options.storefront
+@options.database
+def schedule(key: str, start_at: str | None, end_at: str | None, storefront: str, database: str | None) -> None:
+    """Let a draft start by itself, or what has started end by itself."""
+    given = {"start_at": start_at, "end_at": end_at}
+    times: dict[str, Any] = {name: _moment(time, name) for name, time in given.items() if time is not None}
+    _done(database, storefront, lambda conn, sf: defining.schedule(conn, sf, key, times, ACTOR, now()))
+
+
+@command.command("ramp")
+@click.argument("key")
+@click.option("--coverage", required=True, metavar="SHARE", help="More than now, as 50%.")
+@options.storefront
+@options.database
+def ramp(key: str, coverage: str, storefront: str, database: str | None) -> None:
+    """Let more of the eligible visitors in from now on; nobody moves."""
+    hundredths = parse_share(coverage, "coverage") * WHOLE
+    if hundredths != hundredths.to_integral_value() or not Decimal(0) <= hundredths <= WHOLE:
+        raise Invalid.at("coverage", f"must be 0% to 100%, in hundredths of a percent, and is {coverage}")
+    _done(database, storefront, lambda conn, sf: defining.ramp(conn, sf, key, int(hundredths), ACTOR, now()))
+
+
+@command.command("decide")
+@click.argument("key")
+@click.option("--ship", metavar="VARIANT", help="Shown to everyone from now on; without it none is shipped.")
+@click.option("--reason", required=True, help="Why, for whoever asks in a year.")
+@options.storefront
+@options.database
+def decide(key: str, ship: str | None, reason: str, storefront: str, database: str | None) -> None:
+    """Close the case."""
+    _done(database, storefront, lambda conn, sf: defining.decide(conn, sf, key, ship, reason, ACTOR, now()))
+
+
+@command.command("duplicate")
+@click.argument("key")
+@click.argument("new_key")
+@options.storefront
+@options.database
+def duplicate(key: str, new_key: str, storefront: str, database: str | None) -> None:
+    """A new draft with everything but dates and seed."""
+    _done(database, storefront, lambda conn, sf: defining.duplicate(conn, sf, key, new_key, ACTOR, now()))
+
+
+def _moment(text: str, name: str) -> str:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid.at(name, f"must be a date and a time, such as 2026-12-01T09:00, and is {text!r}") from None
+    return text
