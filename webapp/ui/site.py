@@ -28,6 +28,7 @@ from webapp.ui import (
     language,
     look,
     quarantine,
+    rehearsals,
     reports,
     signing_in,
     words,
@@ -79,9 +80,11 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)
     app.jinja_env.globals.update(words.GLOBALS)
-    for room in (
-        look, signing_in, experiments, define, actions, changing, emergency, home, reports, catalogue, quarantine, keys,
-    ):  # fmt: skip
+    rooms = (
+        look, signing_in, experiments, define, actions, changing, emergency, home, reports,
+        catalogue, rehearsals, quarantine, keys,
+    )  # fmt: skip
+    for room in rooms:
         app.register_blueprint(room.blueprint)
     app.before_request(_guard)
     app.after_request(_headers)

@@ -209,7 +209,6 @@ REFUSALS = {
     "frequency_cap": _("was shown often enough"),
     "unknown_product": _("is not in the catalogue"),
     "not_cheaper_than_declined": _("is no cheaper than what was declined"),
-    "not_cheaper_than_declined": _("is no cheaper than what was declined"),
 }
 
 CHECKS = {
