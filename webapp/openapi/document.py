@@ -16,8 +16,9 @@ from webapp.openapi.managing import EXPERIMENTS, SHOP
 from webapp.openapi.operation import Operation, Query, Shape, Tag
 from webapp.openapi.serving import HOT, OPERATING, PROTOCOLS
 from webapp.openapi.shapes import Schema, components, ref
+from webapp.openapi.steering import STEERING
 
-OPERATIONS: Mapping[str, Operation] = {**HOT, **EXPERIMENTS, **SHOP, **PROTOCOLS, **FOREIGN, **OPERATING}
+OPERATIONS: Mapping[str, Operation] = {**HOT, **EXPERIMENTS, **STEERING, **SHOP, **PROTOCOLS, **FOREIGN, **OPERATING}
 """By endpoint; what is not here is not described, and a test says so."""
 
 ABOUT = """A/B experiments on the offers a shop makes: no offer, upsell, cross-sell, bundle.
