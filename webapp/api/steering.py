@@ -128,10 +128,11 @@ def keep_draft(number: int) -> Response:
 
 @blueprint.delete("/drafts/<int:number>")
 def discard_draft(number: int) -> Response:
-    """Let go of it."""
+    """Let go of it; what was typed is answered for the last time."""
     with writing(the_lab().engine) as conn:
+        gone = get_draft(conn, the_storefront().id, number)
         drafting.discard(conn, the_storefront(), number, the_caller().actor, now())
-    return Response(status=204)
+    return json_answer(draft_json(gone))
 
 
 def _check_size(form: dict[str, list[str]]) -> None:

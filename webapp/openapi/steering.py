@@ -52,20 +52,20 @@ STEERING: Mapping[str, Operation] = {
         example={"name": "Cart: which offer, in winter?"},
     ),
     "steering.ramp_experiment": Operation(
-        tag="Experiments", body=RampInput, answer=managed.ExperimentAnswer, refuses=(409,), example={"coverage": 10000}
+        tag="Experiments", body=RampInput, answer=managed.ExperimentAnswer, refuses=(404, 409), example={"coverage": 10000}
     ),
     "steering.schedule_experiment": Operation(
-        tag="Experiments", body=TimesInput, answer=managed.ExperimentAnswer, refuses=(409,),
+        tag="Experiments", body=TimesInput, answer=managed.ExperimentAnswer, refuses=(404, 409),
         example={"end_at": "2099-01-01T09:00"},
     ),
     "steering.list_drafts": Operation(tag="Experiments", answer=DraftList),
     "steering.begin_draft": Operation(
-        tag="Experiments", body=DraftInput, answer=DraftAnswer, status=201, refuses=(409,),
+        tag="Experiments", body=DraftInput, answer=DraftAnswer, status=201, refuses=(404, 409),
         example={"title": "Cart: which offer?", "form": _TYPED},
     ),
     "steering.read_draft": Operation(tag="Experiments", answer=DraftAnswer),
     "steering.keep_draft": Operation(
         tag="Experiments", body=DraftChange, answer=DraftAnswer, refuses=(409,), example={"form": _TYPED, "version": 1}
     ),
-    "steering.discard_draft": Operation(tag="Experiments", status=204),
+    "steering.discard_draft": Operation(tag="Experiments", answer=DraftAnswer),
 }  # fmt: skip
