@@ -14,6 +14,7 @@ from analysis.compose import Facts, compose
 from analysis.everybody_read import read_all_visitors
 from analysis.journal import read_ledger, return_days
 from analysis.ledger import Ledger
+from analysis.monitoring import units_by_the_end
 from analysis.overlaps import Neighbour
 from analysis.parts import Entry, Method
 from analysis.report import Report
@@ -69,8 +70,9 @@ def facts_of(
     planned, end = definition.analysis.target_mde, definition.schedule.end_at
     reach = _reach(definition, as_of)
     shares = {v.key: v.weight / WHOLE * reach for v in definition.variants}
+    plan = analysis_plan(experiment, tuple(metrics or planned_metrics(definition)), as_of)
     return Facts(
-        plan=analysis_plan(experiment, tuple(metrics or planned_metrics(definition)), as_of),
+        plan=_tuned(plan, definition, counts),
         method=_method(experiment), state=experiment.state, currency=storefront.currency, as_of=as_of,
         offers={v.key: v.offer for v in definition.variants}, first_at=counts.first_at, last_at=counts.last_at,
         minimum_days=definition.analysis.minimum_days, return_days=return_days(conn, scope),
@@ -114,6 +116,18 @@ def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Mi
         experiment=experiment.key,
         as_of=iso(as_of),
     )
+
+
+def _tuned(plan: AnalysisPlan, definition: Definition, counts: queries.Counts) -> AnalysisPlan:
+    """The plan, tuned to the units that will have arrived by its end where nobody said how many or what lift."""
+    said = plan.planned_units is not None or plan.target_lift is not None
+    if said or counts.first_at is None or counts.last_at is None:
+        return plan
+    end = definition.schedule.end_at
+    least = max(definition.analysis.minimum_days, 7)  # weekdays and weekends
+    days = least if end is None else max((micros(end) - counts.first_at) / DAY, least)
+    pair = 2 * sum(counts.units.values()) / max(len(counts.units), 2)
+    return replace(plan, planned_units=units_by_the_end(pair, (counts.last_at - counts.first_at) / DAY, days))
 
 
 def _target_lift(definition: Definition) -> float | None:

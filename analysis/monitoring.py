@@ -98,6 +98,16 @@ def planned_units(monitoring: Monitoring, seen: Observed, alpha: float) -> float
     return max(2.0, drift**2 * seen.control_variance * (1 / share + 1 / (1 - share)) / effect**2)
 
 
+def units_by_the_end(units: float, days: float, planned_days: float) -> int | None:
+    """The units there will have been after the planned days if they go on arriving as so far; None on the first day.
+
+    A number that grows with the units seen would make no sequence of it; a steady rate does not.
+    """
+    if days < 1 or not units * planned_days / days >= 2:
+        return None
+    return round(units * max(planned_days, 1.0) / days)
+
+
 @lru_cache(maxsize=256)
 def _drift(method: Method, spending: Spending, fractions: tuple[float, ...], alpha: float) -> float:
     if method == "group_sequential":

@@ -7,7 +7,7 @@ import pytest
 
 from analysis import AnalysisPlan, Metric, Moments, analyze
 from analysis.group_sequential import boundaries, repeated
-from analysis.monitoring import Monitoring, Observed, planned_units, read
+from analysis.monitoring import Monitoring, Observed, planned_units, read, units_by_the_end
 from analysis.sequential import confidence_sequence, msprt
 from experiments.errors import Invalid
 
@@ -54,6 +54,11 @@ def test_units_that_were_planned_come_before_those_derived():
     even = planned_units(Monitoring(target_lift=0.1), seen, 0.05)
     skewed = planned_units(Monitoring(target_lift=0.1), Observed(0.01, 0.01, 0.05, 0.0475, 1900.0, 100.0), 0.05)
     assert skewed == pytest.approx(even * (1 / 0.05 + 1 / 0.95) / 4)
+
+
+def test_the_units_by_the_end_do_not_grow_with_those_seen():
+    assert [units_by_the_end(400.0 * day, day, 14) for day in (1, 3, 14, 30)] == [5600] * 4
+    assert units_by_the_end(400.0, 0.5, 14) is None
 
 
 def test_msprt_mixes_over_lifts_of_the_target_s_size():
