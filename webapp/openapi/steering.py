@@ -52,7 +52,8 @@ STEERING: Mapping[str, Operation] = {
         example={"name": "Cart: which offer, in winter?"},
     ),
     "steering.ramp_experiment": Operation(
-        tag="Experiments", body=RampInput, answer=managed.ExperimentAnswer, refuses=(404, 409), example={"coverage": 10000}
+        tag="Experiments", body=RampInput, answer=managed.ExperimentAnswer, refuses=(404, 409),
+        example={"coverage": 10000},
     ),
     "steering.schedule_experiment": Operation(
         tag="Experiments", body=TimesInput, answer=managed.ExperimentAnswer, refuses=(404, 409),
