@@ -1,17 +1,19 @@
 """A/A and A/B tests through the same code that reads real ones: what it said, against what was true."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from analysis.analysis_plan import AnalysisPlan
 from analysis.moments import Moments
 from analysis.reading import analyze_sample
 from analysis.report import Comparison, Report
 from analysis.sample import Sample
-from analysis.shoppers import Influence, Shop, draw
+from analysis.shoppers import Influence
 from experiments.errors import Invalid
 from experiments.metrics import Metric
 
@@ -21,6 +23,9 @@ METRICS = (
     Metric("aov", "ratio", "revenue", "orders"),
 )
 
+Draw = Callable[[Generator, int, Influence | None], Mapping[str, NDArray[np.float64]]]
+"""So many visitors of a made-up shop, or of a real one's past: converted, orders, revenue."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
@@ -28,7 +33,7 @@ class Verified:
 
     Shares are of the comparisons that could be estimated; None where there was none (or no sequence was asked for).
     `called_by_any` is the share of runs in which some variant's adjusted p-value was below alpha: in an A/A test the
-    family-wise error.
+    family-wise error. `errors` are the Monte Carlo standard errors of those shares, over runs.
     """
 
     metric: str
@@ -39,6 +44,8 @@ class Verified:
     covered: float | None
     called_at_any_time: float | None
     mean_lift: float | None
+    true_lift: float = 0.0
+    errors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +58,14 @@ class Simulated:
 
 
 def simulate(
-    shop: Shop, influence: Influence, units: Sequence[int], runs: int, rng: Generator, plan: AnalysisPlan
+    draw: Draw, influence: Influence, units: Sequence[int], runs: int, rng: Generator, plan: AnalysisPlan
 ) -> Simulated:
     """Draw and analyse `runs` experiments with these units by variant, control first; the others get the influence."""
     if len(units) < 2 or min(units) < 1:
         raise Invalid.at("units", "control and at least one variant need units")
     if not 1 <= runs <= 100_000:
         raise Invalid.at("runs", f"{runs} is not between 1 and 100,000")
-    reports = list(_reports(shop, influence, units, runs, rng, plan))
+    reports = list(_reports(draw, influence, units, runs, rng, plan))
     alarms = float(np.mean([any(c.check == "srm" and c.status == "fail" for c in r.checks) for r in reports]))
     lifts = influence.lifts
     return Simulated(
@@ -78,14 +85,14 @@ def names(variants: int) -> tuple[str, ...]:
 
 
 def _reports(
-    shop: Shop, influence: Influence, units: Sequence[int], runs: int, rng: Generator, plan: AnalysisPlan
+    draw: Draw, influence: Influence, units: Sequence[int], runs: int, rng: Generator, plan: AnalysisPlan
 ) -> Iterator[Report]:
     total = sum(units)
     share = np.array(units) / total
     for _ in range(runs):
         arrived = rng.multinomial(total, share)  # the split is drawn too: it is part of the experiment
         moments = {
-            variant: Moments.from_rows(draw(shop, rng, int(n), influence if variant != "control" else None))
+            variant: Moments.from_rows(draw(rng, int(n), influence if variant != "control" else None))
             for variant, n in zip(names(len(units)), arrived, strict=True)
         }
         yield analyze_sample(Sample.of(moments, plan.metrics), plan)
@@ -93,29 +100,38 @@ def _reports(
 
 def _verified(metric: Metric, index: int, truth: float, reports: Sequence[Report], plan: AnalysisPlan) -> Verified:
     by_run = [report.metrics[index].comparisons for report in reports]
-    found = [c for comparisons in by_run for c in comparisons]
-    read = [c for c in found if c.p_value is not None]
-    called = [c.p_value < plan.alpha for c in read if c.p_value is not None]
-    any_time = [c.sequential.p_value < plan.alpha for c in read if c.sequential and c.sequential.p_value is not None]
+    read = [[c for c in comparisons if c.p_value is not None] for comparisons in by_run]
     families = [[c.p_value_adjusted for c in comparisons if c.p_value_adjusted is not None] for comparisons in by_run]
-    lifts = [c.lift.estimate for c in read if c.lift.estimate is not None]
+    any_time = [
+        [c.sequential.p_value for c in run if c.sequential and c.sequential.p_value is not None] for run in read
+    ]
+    shares = {
+        "called": _share([[(c.p_value or 0.0) < plan.alpha for c in run] for run in read]),
+        "called_by_any": _share([[min(family) < plan.alpha] for family in families if family]),
+        "covered": _share([[_holds(c, truth) for c in run] for run in read]),
+        "called_at_any_time": _share([[p < plan.alpha for p in run] for run in any_time]),
+        "mean_lift": _share([[c.lift.estimate for c in run if c.lift.estimate is not None] for run in read]),
+    }
     return Verified(
-        metric.key,
-        len(found),
-        len(read),
-        _mean(called),
-        _mean([min(family) < plan.alpha for family in families if family]),
-        _mean([_holds(c, truth) for c in read]),
-        _mean(any_time),
-        _mean(lifts),
-    )
+        metric.key, sum(map(len, by_run)), sum(map(len, read)),
+        **{name: found[0] if found else None for name, found in shares.items()},
+        true_lift=truth, errors={name: found[1] for name, found in shares.items() if found},
+    )  # fmt: skip
+
+
+def _share(by_run: Sequence[Sequence[float]]) -> tuple[float, float] | None:
+    """The mean over all comparisons, and its standard error: those of one run share their control."""
+    sums = np.array([(sum(run), len(run)) for run in by_run if run], dtype=np.float64)
+    if not len(sums):
+        return None
+    mean = float(sums[:, 0].sum() / sums[:, 1].sum())
+    residual = sums[:, 0] - mean * sums[:, 1]
+    runs = len(sums)
+    error = math.sqrt(float(residual @ residual) * runs / max(runs - 1, 1)) / float(sums[:, 1].sum())
+    return mean, error
 
 
 def _holds(comparison: Comparison, truth: float) -> bool:
     """Whether the lift's interval holds the truth; an unbounded side holds all on it."""
     low, high = comparison.lift.low, comparison.lift.high
     return (low is None or low <= truth) and (high is None or truth <= high)
-
-
-def _mean(values: Sequence[float] | Sequence[bool]) -> float | None:
-    return float(np.mean(values)) if values else None

@@ -1,16 +1,23 @@
-"""`offerlab simulate`: A/A and A/B tests on a made-up shop, through the code that reads real ones."""
+"""`offerlab simulate`: A/A and A/B tests on a made-up shop or a real one's past, by the code that reads real ones."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
 from experiments.errors import Invalid
+from experiments.storage.database import reading
+from experiments.storage.registry import get_experiment
+from experiments.storage.storefronts import get_storefront
+from webapp.cli import options
 from webapp.cli.plan import Share
+from webapp.clock import now
 
 if TYPE_CHECKING:  # scipy is imported when a simulation runs, not when --help is asked for
-    from analysis.simulate import Simulated
+    from analysis.simulate import Draw, Simulated
 
 _SHARE = Share()
 
@@ -29,6 +36,13 @@ _SHARE = Share()
 @click.option(
     "--spread", default=0.9, show_default=True, help="Standard deviation of the logarithm of an order's value."
 )
+@click.option("--history", type=click.Path(path_type=Path), help="Draw from a file of real visitors instead.")
+@click.option("--orders", default="orders", show_default=True, metavar="COLUMN", help="The history's orders.")
+@click.option("--revenue", default="revenue", show_default=True, metavar="COLUMN", help="The history's revenue.")
+@click.option("--unit", metavar="COLUMN", help="The history's visitor, where it has several rows a visitor.")
+@click.option("--storefront", metavar="KEY", help="With --experiment: draw from the visitors of its control.")
+@click.option("--experiment", metavar="KEY")
+@options.database
 @click.option("--confidence", type=_SHARE, default="95%", show_default=True)
 @click.option("--correction", type=click.Choice(["none", "holm", "bh", "dunnett"]), default="holm", show_default=True)
 @click.option("--sequential", is_flag=True, help="Read the confidence sequences too.")
@@ -38,14 +52,14 @@ def simulate(form: str, runs: int, seed: int, **given: Any) -> None:
     """What the tests say when the truth is known: false alarms, power, coverage."""
     import numpy as np
 
-    from analysis.shoppers import Influence, Shop
+    from analysis.shoppers import Influence
     from analysis.simulate import simulate as run
     from analysis.simulate import simulation_plan
 
     try:
         units = _units(given["visitors"], given["variants"], given["control_share"])
         found = run(
-            Shop(given["conversion"], order_value=given["order_value"], log_deviation=given["spread"]),
+            _visitors(given),
             Influence(given["lift"], given["order_value_lift"]),
             units,
             runs,
@@ -56,8 +70,44 @@ def simulate(form: str, runs: int, seed: int, **given: Any) -> None:
         )
     except Invalid as error:
         raise click.UsageError(str(error)) from error
-    answer = {"seed": seed, "units": units, **asdict(found)}
+    answer = {"seed": seed, "units": units, "confidence": given["confidence"], **asdict(found)}
     click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() if form == "json" else as_table(found, units))
+
+
+def _visitors(given: Mapping[str, Any]) -> "Draw":
+    """Where the visitors come from: a file, an experiment's control, or a made-up shop."""
+    from analysis.past import past_of_file
+    from analysis.shoppers import Shop, draw
+
+    if (given["storefront"] is None) != (given["experiment"] is None):
+        raise Invalid.at("experiment", "a storefront and an experiment go together")
+    if given["history"] is not None and given["experiment"] is not None:
+        raise Invalid.at("history", "a file or an experiment, not both")
+    if given["history"] is not None:
+        return past_of_file(given["history"], given["orders"], given["revenue"], given["unit"]).draw
+    if given["experiment"] is not None:
+        return _control(given["storefront"], given["experiment"], given["database"])
+    shop = Shop(given["conversion"], order_value=given["order_value"], log_deviation=given["spread"])
+    return lambda rng, visitors, influence: draw(shop, rng, visitors, influence)
+
+
+def _control(storefront: str, experiment: str, database: str | None) -> "Draw":
+    from analysis import queries
+    from analysis.experiment import scope_of
+    from analysis.journal import read_ledger
+    from analysis.past import Past
+    from experiments.moment import day_number
+
+    with options.opened(database) as engine, reading(engine) as conn:
+        shop = get_storefront(conn, storefront)
+        found = get_experiment(conn, shop.id, experiment)
+        scope = scope_of(shop, found, now())
+        control = found.definition.control.key
+        counts = queries.count(conn, scope, [control, *(v.key for v in found.definition.variants if v.key != control)])
+        ledger = read_ledger(conn, scope, counts, day_number(scope.until, shop.zone))
+    mine = ledger.units.variant == 0
+    orders, revenue = (ledger.columns[name][mine].astype(float) for name in ("orders", "revenue"))
+    return Past.of(orders, revenue / 10**ledger.places, int(ledger.totals[0])).draw
 
 
 def _units(visitors: int, variants: int, control_share: float | None) -> list[int]:
@@ -75,11 +125,25 @@ def as_table(found: "Simulated", units: list[int]) -> str:
     sizes = ", ".join(f"{n:,}" for n in units)
     lines = [
         f"{found.runs:,} runs with {sizes} visitors; sample ratio alarms {found.srm_alarms:.1%}",
+        "Shares of the runs, with the standard error that so few runs leave.",
         "",
-        "metric          called   by any variant   interval held the truth   at any time   mean lift",
+        f"{'':28}" + "".join(f"{metric.metric:>18}" for metric in found.metrics),
+        f"{'true lift':28}" + "".join(f"{metric.true_lift:>18.1%}" for metric in found.metrics),
     ]
-    for metric in found.metrics:
-        shares = (metric.called, metric.called_by_any, metric.covered, metric.called_at_any_time, metric.mean_lift)
-        cells = ["-" if share is None else f"{share:.1%}" for share in shares]
-        lines.append(f"{metric.metric:<14} {cells[0]:>7} {cells[1]:>16} {cells[2]:>25} {cells[3]:>13} {cells[4]:>11}")
+    for name, words in _ROWS.items():
+        cells = [_cell(getattr(metric, name), metric.errors.get(name)) for metric in found.metrics]
+        lines.append(f"{words:28}" + "".join(f"{cell:>18}" for cell in cells))
     return "\n".join(lines)
+
+
+_ROWS = {
+    "mean_lift": "mean lift that was read",
+    "called": "called",
+    "called_by_any": "some variant, corrected",
+    "called_at_any_time": "called by the sequence",
+    "covered": "interval held the truth",
+}
+
+
+def _cell(share: float | None, error: float | None) -> str:
+    return "-" if share is None else f"{share:.1%} ± {error or 0.0:.1%}"

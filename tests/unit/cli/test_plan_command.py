@@ -110,3 +110,17 @@ def test_simulate_says_what_the_tests_said(capsys):
         code, _, err = run(capsys, "simulate", *mistake)
         assert code == 2
         assert len(err.strip().splitlines()) == 1
+
+
+def test_simulate_draws_from_a_shops_own_history(capsys):
+    past = ["--history", "experiments/data/karlan_list_2007.csv.gz", "--orders", "gave", "--revenue", "amount"]
+    code, out, _ = run(capsys, "simulate", "--runs", "3", "--visitors", "4000", *past, "--format", "json")
+    assert code == 0
+    metric = json.loads(out)["metrics"][0]
+    assert set(metric["errors"]) >= {"called", "covered", "mean_lift"}
+    assert metric["true_lift"] == 0.0
+    code, _, err = run(capsys, "simulate", "--storefront", "shop")
+    assert code == 2
+    assert "experiment" in err
+    code, _, err = run(capsys, "simulate", "--history", "none.csv")
+    assert code == 2
