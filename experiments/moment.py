@@ -1,6 +1,7 @@
 """Moments in time as the store keeps them: integer microseconds since 1970 in UTC, and the storefront's day number."""
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import NewType
 
 Micros = NewType("Micros", int)
@@ -10,6 +11,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
+_QUARTER = 900 * SECOND
+"""In every zone a day begins with a quarter of an hour: all of one are of one day, which is reckoned once."""
 
 
 def micros(moment: datetime) -> Micros:
@@ -31,7 +34,12 @@ def iso(at: Micros) -> str:
 
 def day_number(at: Micros, zone: tzinfo) -> int:
     """The day of the storefront's calendar on which it happened, in days since 1970-01-01."""
-    return moment(at).astimezone(zone).toordinal() - _EPOCH_ORDINAL
+    return _day_of_quarter(at // _QUARTER, zone)
+
+
+@lru_cache(maxsize=8192)
+def _day_of_quarter(quarter: int, zone: tzinfo) -> int:
+    return moment(Micros(quarter * _QUARTER)).astimezone(zone).toordinal() - _EPOCH_ORDINAL
 
 
 def date_number(day: date) -> int:

@@ -6,14 +6,14 @@ A batch with anything else in it is read row by row, which also finds the words 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import Any, cast, get_args
 
 from experiments.events import EARLIEST, Exposure, ExposureKind
 from experiments.identifiers import ExperimentId
 from experiments.importing.events import Fill
 from experiments.importing.rowfile import Row
-from experiments.moment import DAY, SECOND, Micros, day_number, micros
+from experiments.moment import DAY, Micros, day_number, micros
 from experiments.service.recording import UnknownThing, exposure_row
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.eventlog import ExposureRow
@@ -21,8 +21,6 @@ from experiments.storage.eventlog import ExposureRow
 _FIELDS = frozenset({"experiment", "variant", "visitor_id", "customer_id", "kind", "occurred_at"})
 _UNITS = re.compile(r"(?:[\x21-\x7e]{1,128}\n)*")
 _TIMES = re.compile(r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)\n)*", re.ASCII)
-_QUARTER = 900 * SECOND
-"""Every zone's days begin at a quarter of an hour, so that all of one are of one day."""
 
 
 def plain_exposures(view: StorefrontView, rows: Sequence[Row], fill: Fill, now: Micros) -> list[ExposureRow] | None:
@@ -33,7 +31,7 @@ def plain_exposures(view: StorefrontView, rows: Sequence[Row], fill: Fill, now: 
     times = _times([each.get("occurred_at", fill.occurred_at) for each in cells], now)
     if times is None or not _are_units([each[n] for each in cells for n in ("visitor_id", "customer_id") if n in each]):
         return None
-    days = _Days(view.storefront.zone)
+    zone = view.storefront.zone
     known: dict[tuple[Any, Any, Any], _Meaning | None] = {}
     found: list[ExposureRow] = []
     for each, at in zip(cells, times, strict=True):
@@ -46,7 +44,13 @@ def plain_exposures(view: StorefrontView, rows: Sequence[Row], fill: Fill, now: 
         if meant.unit not in each:
             return None
         row = ExposureRow(
-            meant.experiment_id, meant.kind, each[meant.unit], meant.variant, at, days.of(at), meant.fingerprint
+            meant.experiment_id,
+            meant.kind,
+            each[meant.unit],
+            meant.variant,
+            at,
+            day_number(at, zone),
+            meant.fingerprint,
         )
         found.append(row)
     return found
@@ -102,18 +106,3 @@ def _datetime(given: Any) -> datetime:
     if isinstance(given, datetime):
         return given
     raise TypeError
-
-
-class _Days:
-    """The storefront's day of a moment, reckoned once for each quarter of an hour."""
-
-    def __init__(self, zone: tzinfo) -> None:
-        self._zone = zone
-        self._known: dict[int, int] = {}
-
-    def of(self, at: Micros) -> int:
-        """Days since 1970-01-01."""
-        quarter = at // _QUARTER
-        if quarter not in self._known:
-            self._known[quarter] = day_number(Micros(quarter * _QUARTER), self._zone)
-        return self._known[quarter]

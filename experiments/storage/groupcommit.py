@@ -43,14 +43,20 @@ class Part:
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """What one caller wants written, and what became of it."""
+    """What one caller wants written, and what became of it.
+
+    It waits at a lock that others release, which costs a third of what an Event does.
+    """
 
     parts: Sequence[Part]
     size: int
-    wake: threading.Event = field(default_factory=threading.Event)
+    wake: threading.Lock = field(default_factory=threading.Lock)
     leads: bool = False
     outcomes: list[Sequence[Any]] | None = None
     error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.wake.acquire()
 
     @property
     def done(self) -> bool:
@@ -69,6 +75,8 @@ class GroupCommit:
         self._queued = 0
         self._led = False
         self._failing = False
+        self.committed: Callable[[int], None] | None = None
+        """Is told of each transaction how many rows it wrote."""
         self._writer: Writer | None = None  # the leader's, handed on from one to the next
         self._sqlite = engine.dialect.name == "sqlite"
         self._turns = _Turns(f"{engine.url.database}.lock") if self._sqlite else None
@@ -81,6 +89,11 @@ class GroupCommit:
             if engine not in _paths:
                 _paths[engine] = cls(engine)
             return _paths[engine]
+
+    @property
+    def queued(self) -> int:
+        """Rows that wait."""
+        return self._queued
 
     def _disposed(self, engine: Engine) -> None:
         with _paths_lock:
@@ -99,8 +112,7 @@ class GroupCommit:
         Raises Unavailable where the queue is full or the store does not answer.
         """
         mine = _Waiting(parts, sum(len(part.rows) for part in parts))
-        self._join(mine)
-        if not mine.leads and not mine.wake.wait(self._longest_wait):
+        if not self._join(mine) and not mine.wake.acquire(timeout=self._longest_wait):
             self._leave(mine)
         if mine.leads:
             self._lead()
@@ -110,7 +122,8 @@ class GroupCommit:
             raise Unavailable("The database is too slow just now")
         return mine.outcomes
 
-    def _join(self, mine: _Waiting) -> None:
+    def _join(self, mine: _Waiting) -> bool:
+        """Into the queue; whether it leads at once. Who is made the leader later is woken for it."""
         with self._lock:
             if self._led and self._failing:  # one asks whether the store is back; the others need not wait for that
                 raise Unavailable("The database does not answer just now")
@@ -119,11 +132,14 @@ class GroupCommit:
             self._queue.append(mine)
             self._queued += mine.size
             mine.leads, self._led = not self._led, True
+            return mine.leads
 
     def _leave(self, mine: _Waiting) -> None:
         """Out of the queue; who was taken by a leader meanwhile goes unanswered too, and who was made one leads."""
         with self._lock:
-            if mine in self._queue and not mine.leads:
+            if mine.leads:
+                mine.wake.acquire(blocking=False)  # it was released meanwhile, and will be again
+            elif mine in self._queue:
                 self._queue.remove(mine)
                 self._queued -= mine.size
 
@@ -160,9 +176,9 @@ class GroupCommit:
             self._led = bool(self._queue)
             if self._queue:
                 self._queue[0].leads = True
-                self._queue[0].wake.set()
+                self._queue[0].wake.release()
         for waiting in batch:
-            waiting.wake.set()
+            waiting.wake.release()
 
     def _settle(self, batch: list[_Waiting]) -> None:
         """Write the batch at once; where that fails for what one caller sent, each caller's rows alone."""
@@ -197,6 +213,8 @@ class GroupCommit:
                     raise refusal from error
         for waiting, found in zip(batch, outcomes, strict=True):  # only now is it durable
             waiting.outcomes = found
+        if self.committed is not None:
+            self.committed(sum(waiting.size for waiting in batch))
 
 
 def _write(conn: Connection, batch: Sequence[_Waiting]) -> list[list[Sequence[Any]]]:

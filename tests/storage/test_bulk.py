@@ -149,3 +149,12 @@ def test_many_rows_at_one_go_are_told_apart_where_some_were_there(engine: Engine
     assert imported(shop, rows(7), Fill("EUR")) == (7, number - 7, [])
     with reading(engine) as conn:
         assert len(conn.execute(select(exposure)).all()) == number + 7
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "UTC"])
+def test_a_day_that_is_kept_for_its_quarter_of_an_hour_is_the_calendars(zone: str) -> None:
+    known = ZoneInfo(zone)
+    start = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp())
+    for second in range(start, start + 300 * 86_400, 7 * 60 + 13):
+        at = datetime.fromtimestamp(second, UTC)
+        assert day_number(micros(at), known) == at.astimezone(known).date().toordinal() - 719_163
