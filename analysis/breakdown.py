@@ -121,7 +121,7 @@ def by_factor(sample: Sample, plan: AnalysisPlan, order: Sequence[str]) -> tuple
     """For each mean whose units and orders are measured too: the exact parts of its change, by variant."""
     found = []
     for metric in plan.metrics:
-        if metric.type != "mean" or metric.key not in sample.populations:
+        if metric.type != "mean" or metric.key not in sample.populations or sample.populations[metric.key].refused:
             continue
         moments = sample.populations[metric.key].moments
         chain = _chain(metric, plan, moments)

@@ -293,12 +293,12 @@ class Report:
 
     def _repr_html_(self) -> str:
         """As notebooks show it."""
-        from analysis.tables import as_html
+        from analysis.part_tables import as_html
 
         return as_html(self)
 
     def __str__(self) -> str:
-        from analysis.tables import as_text
+        from analysis.part_tables import as_text
 
         return as_text(self)
 

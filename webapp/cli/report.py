@@ -4,6 +4,7 @@ import csv
 import io
 import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from experiments.storage.storefronts import get_storefront
 from webapp.cli import options
 from webapp.clock import now
 
+if TYPE_CHECKING:
+    from analysis.report import Report  # takes a second to import: not before it is asked for
+
 FORMATS = ("table", "json", "html", "csv")
 
 
@@ -23,22 +27,26 @@ FORMATS = ("table", "json", "html", "csv")
 @options.storefront
 @click.option("--as-of", metavar="TIME", help="Count only what happened until then: 2026-11-21 or 2026-11-21T12:00Z.")
 @click.option("--format", "shape", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--segment", metavar="SEGMENT:LEVEL", help="Look at one level of a segment alone: visitor:returning.")
+@click.option("--table", metavar="NAME", help="With csv: another table than the metrics, such as worth or series.")
 @options.database
-def command(experiment: str, storefront: str, as_of: str | None, shape: str, database: str | None) -> None:
+def command(
+    experiment: str, storefront: str, as_of: str | None, shape: str, segment: str | None, table: str | None,
+    database: str | None,
+) -> None:  # fmt: skip
     """Print the report of EXPERIMENT."""
     from analysis.experiment import experiment_report
-    from analysis.report import Report
-    from analysis.tables import as_page, as_text
+    from analysis.part_tables import as_page, as_text
     from webapp.errors import encode
 
     until = now() if as_of is None else _moment(as_of)
     with options.opened(database) as engine, reading(engine) as conn:
         shop = get_storefront(conn, storefront)
-        found: Report = experiment_report(conn, shop, get_experiment(conn, shop.id, experiment), until)
+        found = experiment_report(conn, shop, get_experiment(conn, shop.id, experiment), until, segment)
     if shape == "json":
         sys.stdout.buffer.write(encode(found.to_dict()) + b"\n")
     elif shape == "csv":
-        click.echo(_csv(found.to_dict()), nl=False)
+        click.echo(_csv(found.to_dict()) if table is None else _table(found, table), nl=False)
     else:
         click.echo(as_page(found, experiment) if shape == "html" else as_text(found))
 
@@ -49,6 +57,18 @@ def _moment(text: str) -> Micros:
     except ValueError:
         raise Invalid.at("as-of", f"{text!r} is no time: write 2026-11-21 or 2026-11-21T12:00:00Z") from None
     return micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _table(report: "Report", name: str) -> str:
+    """One of the report's other tables at full precision."""
+    from analysis.part_tables import part_tables
+
+    known = {table.name: table for table in part_tables(report)}
+    if name not in known:
+        raise Invalid.at("table", f"{name!r} is none of {', '.join(known)}")
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([known[name].head, *known[name].rows])
+    return out.getvalue()
 
 
 def _csv(report: dict[str, object]) -> str:

@@ -8,7 +8,8 @@ from flask.typing import ResponseReturnValue
 
 from analysis.experiment import analysis_plan, planned_metrics
 from analysis.findings import findings
-from experiments.errors import NotEstimable
+from analysis.part_tables import part_tables
+from experiments.errors import NotEstimable, NotFound
 from experiments.lifecycle import allowed
 from experiments.moment import SECOND
 from experiments.storage.database import reading
@@ -57,6 +58,7 @@ def show(key: str) -> ResponseReturnValue:
         can=allowed(read.experiment.state),
         say=say,
         pictures=report_pictures.pictures(report, say),
+        tables=part_tables(report),
         **WORDS,
     )
 
@@ -73,10 +75,16 @@ def as_json(key: str) -> ResponseReturnValue:
 @blueprint.get("/report.csv")
 @page()
 def as_csv(key: str) -> ResponseReturnValue:
-    """Every number at full precision, a line for each metric and variant."""
+    """Every number at full precision: a line for each metric and variant, or the other table that `table` names."""
+    report, asked = _read(key, request.args.get("segment")).report, request.args.get("table")
+    others: dict[str, list[list[object]]] = {
+        table.name: [list(table.head), *(list[object](row) for row in table.rows)] for table in part_tables(report)
+    }
+    if asked is not None and asked not in others:
+        raise NotFound(f"There is no table {asked!r}; there are {', '.join(others)}")
     out = io.StringIO()
-    csv.writer(out).writerows(readings.table(_read(key, request.args.get("segment")).report))
-    name = {"Content-Disposition": f'attachment; filename="{key}.csv"'}
+    csv.writer(out).writerows(readings.table(report) if asked is None else others[asked])
+    name = {"Content-Disposition": f'attachment; filename="{key}{f"-{asked}" if asked else ""}.csv"'}
     return Response(out.getvalue(), mimetype="text/csv", headers=name)
 
 
