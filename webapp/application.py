@@ -4,10 +4,11 @@ from flask import Flask, Response, request
 
 from experiments.errors import Unavailable
 from experiments.storage.database import check_schema
-from webapp.api import checkout, health, management, offers, openapi, products, routes, steering, traffic
+from webapp.api import checkout, health, management, metrics, offers, openapi, products, routes, steering, traffic
 from webapp.config import Settings, load
 from webapp.errors import PROBLEM_JSON, encode, problem_of
 from webapp.lab import Lab, kept_rows
+from webapp.metrics import serving as counting
 from webapp.protocols import growthbook, ofrep, segment, snippet, streams, webhooks
 from webapp.shop import site as shop_site
 from webapp.ui import site
@@ -39,13 +40,15 @@ def create(settings: Settings | None = None) -> Flask:
     app.register_blueprint(steering.blueprint)
     app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)
-    app.register_blueprint(openapi.blueprint)
+    for told in (openapi, metrics):
+        app.register_blueprint(told.blueprint)
     streams.install(app)
     for protocol in (ofrep, growthbook, segment, streams, snippet, webhooks):
         app.register_blueprint(protocol.blueprint)
     site.install(app)
     shop_site.install(app, lab)
     app.register_error_handler(Exception, _failed)
+    counting.install(app)
     return app
 
 

@@ -29,6 +29,8 @@ class Settings:
     log_level: str = "INFO"
     streams: int = STREAMS
     snapshot_directory: str = ""
+    metrics_directory: str = ""
+    """Where the workers of one server count together; without it each process knows only its own."""
     shop_keys: str = ""
     """The file with the keys of the demo's shop; without it there is no shop."""
     old_secret_keys: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: str | None) -> S
         log_level=_level(env),
         streams=_positive(env, "OFFERLAB_STREAMS", STREAMS),
         snapshot_directory=env.get("OFFERLAB_SNAPSHOT_DIR", ""),
+        metrics_directory=env.get("OFFERLAB_METRICS_DIR", ""),
         shop_keys=env.get("OFFERLAB_SHOP_KEYS", ""),
         old_secret_keys=tuple(env.get("OFFERLAB_OLD_SECRET_KEYS", "").split()),
     )

@@ -6,6 +6,7 @@ headers of `api.intake`; a test sends every case through both.
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from time import perf_counter_ns
 from typing import Any
 
 from flask import Flask
@@ -52,6 +53,7 @@ class Front:
     def __init__(self, app: Flask) -> None:
         self._lab: Lab = app.extensions["offerlab"]
         self._flask = app.wsgi_app
+        self._answered = self._lab.counts.answered
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -63,13 +65,15 @@ class Front:
         chunked = "HTTP_TRANSFER_ENCODING" in environ  # of a length that nobody has told: Flask reads that with care
         if not hot or chunked or int(length) > self._lab.settings.max_body_bytes:
             return self._flask(environ, start_response)  # type: ignore[arg-type]  # the same thing, named by wsgiref
+        started = perf_counter_ns()
         body = environ["wsgi.input"].read(int(length))
         call = Call(EnvironHeaders(environ), body, now(), environ["QUERY_STRING"])
         if handler is None:
             placement = path[len(ofrep.ONE) :].encode("latin-1").decode("utf-8", "replace")  # as WSGI has paths
-            reply = ofrep.evaluate_one(self._lab, call, placement)
+            reply, path = ofrep.evaluate_one(self._lab, call, placement), ofrep.ONE_ROUTE
         else:
             reply = handle(self._lab, handler, call)
         headers = [*reply.headers.items(), ("Content-Length", str(len(reply.body)))]
         start_response(STATUS.get(reply.status) or f"{reply.status} Error", headers)
+        self._answered(path, "POST", reply.status, started)
         return (reply.body,)

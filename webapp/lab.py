@@ -17,6 +17,7 @@ from experiments.storage.database import connect
 from experiments.storage.eventwriter import EventWriter
 from webapp.clock import now
 from webapp.config import Settings
+from webapp.metrics.counts import Counts
 
 
 class Lab:
@@ -26,7 +27,8 @@ class Lab:
         self.settings = settings
         self.engine: Engine = connect(settings.database_url)
         self.snapshots = LiveSnapshots(self.engine, now, kept_rows(settings, self.engine))
-        self.writer = EventWriter(self.engine)
+        self.counts = Counts(Path(settings.metrics_directory) if settings.metrics_directory else None)
+        self.writer = EventWriter(self.engine, self.counts)
         self.refusals = Refusals(self.engine)
 
     @cached_property

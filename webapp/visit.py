@@ -13,6 +13,7 @@ from experiments.service.serving import AssignmentRequest, Preview, decide
 from experiments.signals import SILENT, Signals
 from webapp.auth import Access, Headers
 from webapp.lab import Lab
+from webapp.metrics.counts import UNKNOWN
 
 PREVIEW = "offerlab_preview"
 """The attribute in which clients send a preview link's token, where they have no field for it."""
@@ -31,8 +32,11 @@ def decided(
     """Which variant this visit gets, and what it shows; nothing is written."""
     token = request.preview or request.attributes.get(PREVIEW)
     preview = opened(lab, caller.view.storefront.key, token, at) if token and isinstance(token, str) else None
-    seen = viewed(lab.engine, caller.view, request.visitor_id, at) if caller.view.caps else None
-    return decide(caller.view, request, at, inside, signals_of(caller, headers), preview, trace, seen, tried)
+    view, placement = caller.view, request.placement
+    seen = viewed(lab.engine, view, request.visitor_id, at) if view.caps else None
+    made = decide(view, request, at, inside, signals_of(caller, headers), preview, trace, seen, tried)
+    lab.counts.assigned(view.storefront.key, placement if placement in view.placements else UNKNOWN, made.reason)
+    return made
 
 
 def signals_of(caller: Access, headers: Headers) -> Signals:

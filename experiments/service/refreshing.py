@@ -50,6 +50,8 @@ class LiveSnapshots(Snapshots):
         self._wanted = self._answered = self._looks = 0
         self._said = ""
         self._asking_since: float | None = None
+        self.looked_at = Micros(0)
+        """When the database last said which revision is the newest."""
         self._from_disk = False
         self._on_disk: Rows | None = None
         self._kept_at = self._due_at = -AWAY
@@ -158,6 +160,7 @@ class LiveSnapshots(Snapshots):
             self._asking_since = None
             if current is None or number != current.revision:
                 self._current, self._from_disk = Snapshot.load(conn, current), False
+        self.looked_at = self._clock()
 
     def _say(self, what: str, error: Exception | None = None) -> None:
         """Log it once, not at every look."""

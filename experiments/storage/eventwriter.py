@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Protocol
 
 from sqlalchemy import Engine
 
@@ -28,12 +30,32 @@ class Intake:
     refused: Sequence[Refused] = ()
 
 
+class Watch(Protocol):
+    """Who counts what is written; neither may raise or take long."""
+
+    def wrote(self, given: Intake, outcomes: Sequence[Outcome], spent: int) -> None:
+        """One call's events are durable, after so many nanoseconds."""
+        ...
+
+    def committed(self, rows: int) -> None:
+        """One transaction is, with the rows of all who shared it."""
+        ...
+
+
 class EventWriter:
     """Writes events; what a call returns is durable. Safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, watch: Watch | None = None) -> None:
         self._engine = engine
         self._commits = GroupCommit.to(engine)
+        self._watch = watch
+        if watch is not None:
+            self._commits.committed = watch.committed
+
+    @property
+    def queued(self) -> int:
+        """Rows that wait to be written."""
+        return self._commits.queued
 
     def write(self, storefront_id: StorefrontId, given: Intake, received_at: Micros) -> Sequence[Outcome]:
         """For each exposure, conversion and link, in this order, whether it was new."""
@@ -53,8 +75,12 @@ class EventWriter:
             parts.append(Part((3, here), lambda conn, rows: append_refused(conn, here, rows, at), given.refused))
         if not parts:
             return ()
+        started = perf_counter_ns()
         found = self._commits.write(parts)
-        return found[0] if counted == 1 else [outcome for each in found[:counted] for outcome in each]
+        outcomes = found[0] if counted == 1 else [outcome for each in found[:counted] for outcome in each]
+        if self._watch is not None:
+            self._watch.wrote(given, outcomes, perf_counter_ns() - started)
+        return outcomes
 
     def rates(self, storefront_id: StorefrontId) -> Rates:
         """What foreign money is worth to a storefront, as the store has it now."""

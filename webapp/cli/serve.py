@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -56,12 +58,15 @@ def build() -> "Front":
     """A worker's application; it closes what it opened when the worker ends."""
     from webapp import create_app
     from webapp.front import Front
+    from webapp.metrics.pulse import Pulse
     from webapp.recommender import Recommender
 
     app = create_app()
     atexit.register(app.extensions["offerlab"].close)
     atexit.register(Recommender(app.extensions["offerlab"]).close)
-    _on_stop_signal(app.extensions["offerlab.streams"].close)
+    streams = app.extensions["offerlab.streams"]
+    atexit.register(Pulse(app.extensions["offerlab"], streams).close)
+    _on_stop_signal(streams.close)
     return Front(app)
 
 
@@ -124,4 +129,16 @@ def run(host: str, port: int, workers: int, database: str | None) -> None:
         workers_kill_timeout=STOPS_WITHIN,
     )
     server.respawned_wrks = Respawns()
-    server.serve()
+    with counted_together():
+        server.serve()
+
+
+@contextmanager
+def counted_together() -> Iterator[None]:
+    """A directory in which the workers count, so that each can tell of all; a given one outlives the server."""
+    if load().metrics_directory:
+        yield
+        return
+    with TemporaryDirectory(prefix="offerlab-metrics-", ignore_cleanup_errors=True) as directory:
+        os.environ["OFFERLAB_METRICS_DIR"] = directory
+        yield

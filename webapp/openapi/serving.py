@@ -93,6 +93,14 @@ OPERATING: Mapping[str, Operation] = {
         answers={503: Readiness},
         told={"status": "ok", "checks": {"snapshot": "revision 7", "database": "ok"}},
     ),
+    "prometheus.metrics": Operation(
+        tag="Operating",
+        keys=(),
+        media="text/plain",
+        answer=str,
+        only_refuses=(503,),
+        name="read_metrics",
+    ),
     "openapi.document": Operation(
         tag="Operating",
         keys=(),

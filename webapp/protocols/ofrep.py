@@ -29,6 +29,8 @@ blueprint = Blueprint("ofrep", __name__)
 
 ALL = "/ofrep/v1/evaluate/flags"
 ONE = f"{ALL}/"
+ONE_ROUTE = f"{ONE}{{placement}}"
+"""As the metrics name it, whatever placement is asked for."""
 
 NO_VARIANT = "none"
 """Stands where there is no variant: Python's provider fails on an answer without one."""

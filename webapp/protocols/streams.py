@@ -81,6 +81,11 @@ class Streams:
         self._watcher: threading.Thread | None = None
         self._versions: dict[StorefrontId, Version] = {}
 
+    @property
+    def held(self) -> int:
+        """Streams that are open."""
+        return self._open
+
     def features(self, view: StorefrontView, at: Micros) -> Features:
         """The storefront's features as they are now."""
         return self._features.current(view, at)
