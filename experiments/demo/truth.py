@@ -37,7 +37,7 @@ TRUTH: Mapping[tuple[str, str], Effect] = MappingProxyType(
         # the bundle earns most; the cross-sell adds an item; the upsell sells bigger bags, to fewer people
         ("cart-offers", "upsell"): Effect(buying=0.90, acceptance=0.16),
         ("cart-offers", "cross-sell"): Effect(acceptance=0.16),
-        ("cart-offers", "bundle"): Effect(buying=1.04, acceptance=0.10),
+        ("cart-offers", "bundle"): Effect(buying=1.04, acceptance=0.13),
         # a nudge to the next better product, too small to be seen in two weeks
         ("product-page-step-up", "step-up"): Effect(acceptance=0.15),
         # chocolate at the till distracts: this one was stopped for good reason
