@@ -6,11 +6,18 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
+from analysis import queries
+from analysis.experiment import scope_of
 from analysis.files import read_table
 from analysis.frames import labels, numbers
+from analysis.journal import read_ledger
 from analysis.shoppers import Influence
 from experiments.errors import Invalid
+from experiments.moment import Micros, day_number
+from experiments.storage.registry import Experiment
+from experiments.storage.storefronts import Storefront
 
 Array = NDArray[np.float64]
 FEWEST_BUYERS = 30
@@ -65,3 +72,14 @@ def past_of_file(path: str | Path, orders: str = "orders", revenue: str = "reven
     named = who.codes >= 0
     summed = [np.bincount(who.codes[named], weights=c[named], minlength=len(who.words)) for c in columns]
     return Past.of(summed[0].astype(np.float64), summed[1].astype(np.float64), len(who.words))
+
+
+def past_of_control(conn: Connection, storefront: Storefront, experiment: Experiment, as_of: Micros) -> Past:
+    """The visitors whom an experiment showed its control, with what they did in its window; money in major units."""
+    scope, control = scope_of(storefront, experiment, as_of), experiment.definition.control.key
+    others = [v.key for v in experiment.definition.variants if v.key != control]
+    counts = queries.count(conn, scope, [control, *others])
+    ledger = read_ledger(conn, scope, counts, day_number(as_of, storefront.zone))
+    mine = ledger.units.variant == 0
+    orders, revenue = (ledger.columns[name][mine].astype(np.float64) for name in ("orders", "revenue"))
+    return Past.of(orders, revenue / 10**ledger.places, int(ledger.totals[0]))

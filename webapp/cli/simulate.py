@@ -92,22 +92,11 @@ def _visitors(given: Mapping[str, Any]) -> "Draw":
 
 
 def _control(storefront: str, experiment: str, database: str | None) -> "Draw":
-    from analysis import queries
-    from analysis.experiment import scope_of
-    from analysis.journal import read_ledger
-    from analysis.past import Past
-    from experiments.moment import day_number
+    from analysis.past import past_of_control
 
     with options.opened(database) as engine, reading(engine) as conn:
         shop = get_storefront(conn, storefront)
-        found = get_experiment(conn, shop.id, experiment)
-        scope = scope_of(shop, found, now())
-        control = found.definition.control.key
-        counts = queries.count(conn, scope, [control, *(v.key for v in found.definition.variants if v.key != control)])
-        ledger = read_ledger(conn, scope, counts, day_number(scope.until, shop.zone))
-    mine = ledger.units.variant == 0
-    orders, revenue = (ledger.columns[name][mine].astype(float) for name in ("orders", "revenue"))
-    return Past.of(orders, revenue / 10**ledger.places, int(ledger.totals[0])).draw
+        return past_of_control(conn, shop, get_experiment(conn, shop.id, experiment), now()).draw
 
 
 def _units(visitors: int, variants: int, control_share: float | None) -> list[int]:
