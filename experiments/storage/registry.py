@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from experiments.definition import Definition, parse, to_json
 from experiments.errors import Conflict, NotFound
@@ -144,6 +144,26 @@ def write_audit(conn: Connection, storefront_id: StorefrontId, entry: AuditEntry
             before=entry.before, after=entry.after,
         )
     )  # fmt: skip
+
+
+def search_audit(
+    conn: Connection, storefront_id: StorefrontId, words: str = "", limit: int = 100, offset: int = 0
+) -> list[AuditEntry]:
+    """The trail of a storefront, newest first; with `words`, lines whose actor, action or subject contain each."""
+    query = select(audit).where(audit.c.storefront_id == storefront_id)
+    for word in words.split():
+        query = query.where(
+            or_(
+                *(
+                    column.icontains(word, autoescape=True)
+                    for column in (audit.c.actor, audit.c.action, audit.c.subject)
+                )
+            )
+        )
+    return [
+        AuditEntry(row.at, row.actor, row.action, row.subject, row.before, row.after)
+        for row in conn.execute(query.order_by(audit.c.id.desc()).limit(limit).offset(offset))
+    ]
 
 
 def read_audit(conn: Connection, storefront_id: StorefrontId, subject: str) -> list[AuditEntry]:

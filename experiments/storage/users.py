@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from experiments.errors import Conflict, NotFound
 from experiments.moment import Micros
@@ -44,6 +44,22 @@ def get_user(conn: Connection, user_id: int) -> User | None:
     """The person of that id, or None."""
     row = conn.execute(select(users).where(users.c.id == user_id)).first()
     return None if row is None else _user(row)
+
+
+def all_users(conn: Connection) -> list[User]:
+    """Everybody, by address."""
+    return [_user(row) for row in conn.execute(select(users).order_by(users.c.email))]
+
+
+def set_role(conn: Connection, user_id: int, role: Role) -> None:
+    """Another role."""
+    conn.execute(update(users).where(users.c.id == user_id).values(role=role))
+
+
+def remove_user(conn: Connection, user_id: int) -> None:
+    """Nobody any more, with their links."""
+    conn.execute(delete(login_link).where(login_link.c.user_id == user_id))
+    conn.execute(delete(users).where(users.c.id == user_id))
 
 
 def set_password_hash(conn: Connection, user_id: int, password_hash: str) -> None:

@@ -4,6 +4,8 @@ from typing import cast, get_args
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
 
 from experiments.errors import Invalid
 from experiments.service.settings import create_key, withdraw_key
@@ -16,10 +18,11 @@ from webapp.ui.person import actor, here, page
 blueprint = Blueprint("keys", __name__, url_prefix="/s/<storefront>/keys")
 
 KINDS: dict[KeyKind, str] = {
-    "public": "For the shop's pages: assigns and records. May be seen by anybody.",
-    "secret": "For the shop's servers: assigns and records. Keep it out of pages.",
-    "admin": "For programs that define and steer experiments. Keep it out of pages.",
+    "public": _("For the shop's pages: assigns and records. May be seen by anybody."),
+    "secret": _("For the shop's servers: assigns and records. Keep it out of pages."),
+    "admin": _("For programs that define and steer experiments. Keep it out of pages."),
 }
+KIND_NAMES: dict[KeyKind, str] = {"public": _("Public"), "secret": _("Secret"), "admin": _("Admin")}
 
 
 @blueprint.get("/")
@@ -53,11 +56,11 @@ def revoke(key_id: int) -> ResponseReturnValue:
     with writing(lab.engine) as conn:
         withdraw_key(conn, here().id, key_id, now(), actor())
     lab.snapshots.refresh(now())
-    flash("The key is revoked. It opens nothing any more.", "success")
+    flash(gettext("The key is revoked. It opens nothing any more."), "success")
     return redirect(url_for("keys.listing", storefront=here().key))
 
 
 def _show(made: str | None = None) -> str:
     with reading(the_lab().engine) as conn:
         known = [key for key in live_keys(conn) if key.storefront_id == here().id]
-    return render_template("keys.html", keys=known, kinds=KINDS, made=made)
+    return render_template("keys.html", keys=known, kinds=KINDS, kind_names=KIND_NAMES, made=made)

@@ -34,6 +34,8 @@ from webapp.ui import (
     words,
 )
 from webapp.ui.person import load_person
+from webapp.ui.settings import audiences, layers, metrics, people, placements, storefront, trail
+from webapp.ui.settings.rooms import BLUEPRINTS, ROOMS
 
 PAGES = ("/s/", "/login", "/logout", "/link/", "/look", "/static/", "/bootstrap/")
 """Where people look: an error there is a page; everywhere else it is JSON."""
@@ -79,10 +81,11 @@ def install(app: Flask) -> None:
     login.unauthorized_handler(signing_in.ask_to_sign_in)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)
-    app.jinja_env.globals.update(words.GLOBALS)
+    app.jinja_env.globals.update(words.GLOBALS, SETTINGS=ROOMS, SETTINGS_BLUEPRINTS=BLUEPRINTS)
     rooms = (
         look, signing_in, experiments, define, actions, changing, emergency, home, reports,
         catalogue, rehearsals, quarantine, keys,
+        storefront, placements, layers, audiences, metrics, people, trail,
     )  # fmt: skip
     for room in rooms:
         app.register_blueprint(room.blueprint)

@@ -1,0 +1,1 @@
+"""Settings of a storefront: who may sign in, what visitors are asked, where offers stand, and who changed what."""
