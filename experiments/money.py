@@ -76,4 +76,9 @@ def to_minor(amount: Decimal, currency: str, field: str, *, exact: bool = False)
 
 def to_decimal(minor: int, currency: str) -> str:
     """Minor units as the decimal string of the contract: 1999 EUR is '19.99', 500 JPY is '500'."""
-    return str(Decimal(minor).scaleb(-exponent(currency)))
+    places = exponent(currency)
+    if places == 0:
+        return str(minor)
+    digits = str(abs(minor)).zfill(places + 1)
+    amount = digits[:-places] + "." + digits[-places:]
+    return "-" + amount if minor < 0 else amount

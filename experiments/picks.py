@@ -3,7 +3,7 @@
 Whether one of them can be offered here and now is `resolution`'s question.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from experiments.catalogue import Catalogue, Product
 from experiments.offers import Bundle, CrossSell, Upsell
@@ -19,41 +19,48 @@ def targets(offer: Upsell, base: Product, catalogue: Catalogue) -> Iterator[str]
     yield from (product.product_id for product in catalogue.next_tiers(base, offer.max_price_ratio))
 
 
+def leaves_category(offer: CrossSell) -> bool:
+    """Whether what it adds comes from other categories than the bases: more of the same is no complement.
+
+    What somebody listed by hand, and what is similar by intent, may be of the same.
+    """
+    return offer.pick not in {"explicit", "similar"}
+
+
+def categories_of(bases: Sequence[str], catalogue: Catalogue) -> list[str]:
+    """The categories that the bases are of."""
+    return [product.category for base in bases if (product := catalogue.get(base)) is not None and product.category]
+
+
 def complements(
     offer: CrossSell,
     bases: Sequence[str],
     catalogue: Catalogue,
     history: Recommendations,
     segment: str | None = None,
-) -> Iterator[Iterable[str]]:
+) -> Iterator[Sequence[str]]:
     """What a cross-sell could add: one list after the other, each for when nothing in those before it can be offered.
 
-    What nobody listed by hand comes from other categories than the bases: more of the same is no complement. What
-    customers of the visitor's segment do goes before what all customers do.
+    What customers of the visitor's segment do goes before what all customers do.
     """
     if offer.pick == "explicit":
-        found = [added for base in (*bases, "*") for added in offer.products.get(base, ())]
-        yield list(dict.fromkeys(found))
+        yield [added for base in (*bases, "*") for added in offer.products.get(base, ())]
         return
     if offer.pick == "similar":
         known = [product for base in bases if (product := catalogue.get(base)) is not None]
-        yield list(dict.fromkeys(p.product_id for base in known for p in catalogue.similar(base)))
+        yield [p.product_id for base in known for p in catalogue.similar(base)]
         return
-    near = {product.category for base in bases if (product := catalogue.get(base)) is not None and product.category}
-
-    def elsewhere(product_ids: Sequence[str]) -> Iterator[str]:
-        for found in dict.fromkeys(product_ids):
-            if (product := catalogue.get(found)) is None or product.category not in near:
-                yield found
-
     whose = (None,) if segment is None else (segment, None)
     if offer.pick == "bought_together":
         for each in whose:
-            yield elsewhere([found for base in bases for found in history.bought_together(base, each)])
+            if len(bases) == 1:
+                yield history.bought_together(bases[0], each)
+            else:
+                yield [found for base in bases for found in history.bought_together(base, each)]
     if offer.pick == "most_viewed":
-        yield elsewhere(history.most_viewed())
+        yield history.most_viewed()
     for each in whose:
-        yield elsewhere(history.bestsellers(each))
+        yield history.bestsellers(each)
 
 
 def members(

@@ -1,11 +1,11 @@
 """Promises: a price that a visitor was shown holds for a day, whatever the catalogue says meanwhile."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from experiments.catalogue import Catalogue
 from experiments.moment import SECOND, Micros, micros

@@ -6,16 +6,15 @@ same products without the offer; of several tiers each costs more than the one b
 something for less.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
 
-import msgspec
+from msgspec.structs import replace
 
 from experiments.catalogue import Catalogue, Product
 from experiments.incentives import Discount
 from experiments.moment import Micros, micros
 from experiments.offers import Bundle, CrossSell, NoOffer, Offer, Upsell, follow_ups
-from experiments.picks import complements, members, targets
+from experiments.picks import categories_of, complements, leaves_category, members, targets
 from experiments.pricing import bears_floor_alone, discounted, keeps_margin
 from experiments.recommend import Recommendations
 from experiments.served import Context, Refusal, RefusalCode, ServedOffer
@@ -67,7 +66,7 @@ class Resolver:
             here = context
             if name == "if_accepted":
                 taken = tuple(p.product_id for p in first.products)
-                here = msgspec.structs.replace(context, cart=(*context.cart, *taken))
+                here = replace(context, cart=(*context.cart, *taken))
             found = self.resolve(step, f"{salt}:{name}", here, now)
             if name == "if_declined" and isinstance(found, ServedOffer) and found.price >= first.price:
                 found = Refusal("not_cheaper_than_declined")
@@ -130,34 +129,43 @@ class Resolver:
     def _cross_sell(self, offer: CrossSell, salt: str, context: Context) -> ServedOffer | Refusal:
         refusal = Refusal("no_candidate")
         bases = context.bases
+        near = categories_of(bases, self._catalogue) if leaves_category(offer) else ()
         for stage in complements(offer, bases, self._catalogue, self._recommendations, context.segment):
-            chosen, refused = self._fitting(offer, stage, bases, context)
+            chosen, refused = self._fitting(offer, stage, bases, near, context)
             if chosen:
                 return self._priced(offer, chosen, bases[0] if bases else None, salt, offer.discount)
             refusal = refused or refusal
         return refusal
 
     def _fitting(
-        self, offer: CrossSell, product_ids: Iterable[str], bases: tuple[str, ...], context: Context
-    ) -> tuple[tuple[Product, ...], Refusal | None]:
-        """The first `limit` of them that can be offered, and why the last of the others cannot."""
+        self, offer: CrossSell, product_ids: Iterable[str], bases: tuple[str, ...], near: Collection[str],
+        context: Context,
+    ) -> tuple[tuple[Product, ...], Refusal | None]:  # fmt: skip
+        """The first `limit` of them that can be offered, and why the last of the others cannot.
+
+        What is of the `near` categories is passed over. This loop is most of what a pick costs.
+        """
         chosen: list[Product] = []
         refusal: Refusal | None = None
-        alone = bears_floor_alone(offer)
+        alone, find, cart, least = bears_floor_alone(offer), self._catalogue.get, context.cart, offer.minimum_stock
         for product_id in product_ids:
             if product_id in bases:
                 continue
-            found = self._available(product_id, context, offer.minimum_stock)
-            if alone and not isinstance(found, Refusal):
-                priced = self._priced(offer, (found,), None, "", offer.discount)
-                if isinstance(priced, Refusal):
-                    found = Refusal(priced.code, product_id)
-            if isinstance(found, Refusal):
-                refusal = found
+            product = find(product_id)
+            if product is None:
+                refusal = Refusal("unknown_product", product_id)
+            elif product.category in near or product in chosen:
                 continue
-            chosen.append(found)
-            if len(chosen) == offer.limit:
-                break
+            elif product_id in cart:
+                refusal = Refusal("already_in_cart", product_id)
+            elif product.stock is not None and product.stock < least:
+                refusal = Refusal("out_of_stock", product_id)
+            elif alone and isinstance(priced := self._priced(offer, (product,), None, "", offer.discount), Refusal):
+                refusal = Refusal(priced.code, product_id)
+            else:
+                chosen.append(product)
+                if len(chosen) == offer.limit:
+                    break
         return tuple(chosen), refusal
 
     def _bundle(self, offer: Bundle, salt: str, context: Context) -> ServedOffer | Refusal:

@@ -2,8 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -42,9 +40,11 @@ class Refusal(msgspec.Struct, frozen=True):
     product_id: str | None = None
 
 
-@dataclass(frozen=True)
-class ServedOffer:
-    """An offer that holds: these products, at this price (minor units); `salt` (experiment, variant) is in its id."""
+class ServedOffer(msgspec.Struct, frozen=True, dict=True):
+    """An offer that holds: these products, at this price (minor units); `salt` (experiment, variant) is in its id.
+
+    Its id and its JSON are worked out when they are first asked for, and kept: many are served again and again.
+    """
 
     offer: Offer
     products: tuple[Product, ...] = ()
@@ -57,16 +57,19 @@ class ServedOffer:
     """Of a tier: what it is called."""
     tiers: tuple["ServedOffer", ...] = ()
     """Further choices, each dearer than the one before."""
-    steps: Mapping[str, "ServedOffer | Refusal"] = field(default_factory=dict)
+    steps: Mapping[str, "ServedOffer | Refusal"] = {}
     """What comes next, by `if_declined` and `if_accepted`; or why nothing does."""
     sold: tuple[tuple[str, int], ...] = ()
     """Products with the orders of the last days that they were in."""
 
-    @cached_property
+    @property
     def offer_id(self) -> str:
         """The same for every visitor who is shown these products at this price by this variant."""
-        parts = (self.salt, *[p.product_id for p in self.products], str(self.price), self.currency)
-        return "of_" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
+        kept: str | None = self.__dict__.get("offer_id")
+        if kept is None:
+            parts = (self.salt, *[p.product_id for p in self.products], str(self.price), self.currency)
+            kept = self.__dict__["offer_id"] = "of_" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
+        return kept
 
     def every(self) -> Iterator["ServedOffer"]:
         """This offer, its tiers, and all that may come next."""
@@ -76,9 +79,15 @@ class ServedOffer:
             if isinstance(step, ServedOffer):
                 yield from step.every()
 
-    @cached_property
+    @property
     def json(self) -> dict[str, Any]:
         """As the contract writes it; money as decimal strings."""
+        kept: dict[str, Any] | None = self.__dict__.get("json")
+        if kept is None:
+            kept = self.__dict__["json"] = self._json()
+        return kept
+
+    def _json(self) -> dict[str, Any]:
         offer = self.offer
         if isinstance(offer, NoOffer):
             return {"type": "none"}

@@ -1,9 +1,8 @@
 """One visitor never sees two prices for one offer, whatever happens to the catalogue, while the promise is true."""
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from experiments.catalogue import Catalogue
 from experiments.moment import Micros
