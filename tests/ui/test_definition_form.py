@@ -28,6 +28,15 @@ moments = st.none() | st.datetimes(_YEAR, _YEAR.replace(year=2027)).map(
 )
 
 
+monitorings = st.one_of(
+    st.fixed_dictionaries({"sequential": st.booleans()}),
+    st.fixed_dictionaries({
+        "monitoring": st.just("group_sequential"), "planned_units": st.integers(2, 10**9),
+        "looks": st.integers(1, 100) | st.just([0.25, 0.5, 1]), "spending": st.sampled_from(["pocock", "power"]),
+    }),
+)  # fmt: skip
+
+
 @st.composite
 def offers(draw: st.DrawFn) -> dict[str, object]:
     kind = draw(st.sampled_from(["none", "upsell", "cross_sell", "bundle"]))
@@ -82,8 +91,8 @@ def definitions(draw: st.DrawFn) -> dict[str, object]:
         },
         "analysis": {
             "confidence": draw(st.sampled_from([0.9, 0.95, 0.975, 0.99, 0.999])),
-            "sequential": draw(st.booleans()),
-            "correction": draw(st.sampled_from(["none", "holm", "bh", "dunnett"])),
+            **draw(monitorings),
+            "correction": draw(st.sampled_from(["none", "bonferroni", "holm", "bh", "dunnett"])),
             "window_days": draw(st.integers(1, 365)),
             "minimum_days": draw(st.integers(0, 365)),
             "target_mde": draw(st.none() | st.just("5%")),
@@ -165,6 +174,8 @@ def test_local_times_that_the_clock_skips_are_refused_and_others_carry_their_off
         ("coverage", "33.333", "coverage"),
         ("confidence", "100", "analysis.confidence"),
         ("window_days", "two", "analysis.window_days"),
+        ("planned_units", "many", "analysis.planned_units"),
+        ("looks", "0.5; 1", "analysis.looks"),
         ("start_at", "tomorrow", "schedule.start_at"),
         ("targeting_json", "{", "targeting_json"),
         ("targeting_json", "[]", "targeting_json"),

@@ -23,7 +23,7 @@ _TEXTS = (
     "name", "key", "hypothesis", "unit", "placement", "new_placement", "touchpoint", "coverage", "split",
     "targeting_json", "primary", "confidence", "correction", "window_days", "minimum_days", "target_mde", "start_at",
     "end_at", "layer_key", "layer_start", "layer_end", "owner", "tags", "links", "reviewers", "watchers", "because",
-    "reason", "daily_units",
+    "reason", "daily_units", "monitoring", "planned_units", "looks", "spending",
 )  # fmt: skip
 _DEFAULT_ROLES = {"conversion": "secondary", "aov": "secondary", "refund_rate": "guardrail"}
 _DEFAULT_MARGIN = "2%"
@@ -54,6 +54,10 @@ class DefinitionForm:
     window_days: str = "14"
     minimum_days: str = "7"
     target_mde: str = "5%"
+    monitoring: str = "confidence_sequence"
+    planned_units: str = ""
+    looks: str = "5"
+    spending: str = "obrien_fleming"
     start_at: str = ""
     end_at: str = ""
     layer_key: str = ""
@@ -111,6 +115,12 @@ class DefinitionForm:
             window_days=str(analysis.window_days),
             minimum_days=str(analysis.minimum_days),
             target_mde=analysis.target_mde or "",
+            monitoring=analysis.monitoring or "confidence_sequence",
+            planned_units="" if analysis.planned_units is None else str(analysis.planned_units),
+            looks=str(analysis.looks)
+            if isinstance(analysis.looks, int)
+            else ", ".join(f"{x:g}" for x in analysis.looks),
+            spending=analysis.spending,
             start_at=moment_text(schedule.start_at, zone),
             end_at=moment_text(schedule.end_at, zone),
             ramp=[(moment_text(step.at, zone), percent_text(step.coverage)) for step in schedule.ramp],
@@ -232,11 +242,27 @@ class DefinitionForm:
         return {
             "confidence": typed.confidence(self.confidence, "analysis.confidence"),
             "sequential": self.sequential,
+            "monitoring": self.monitoring
+            if self.sequential and self.monitoring not in {"", "confidence_sequence", "fixed"}
+            else None,
+            "planned_units": typed.whole(self.planned_units, "analysis.planned_units", 0) or None,
+            "looks": self._looks(typed),
+            "spending": self.spending or "obrien_fleming",
             "correction": self.correction or "holm",
             "window_days": typed.whole(self.window_days, "analysis.window_days", 14),
             "minimum_days": typed.whole(self.minimum_days, "analysis.minimum_days", 7),
             "target_mde": self.target_mde.strip() or None,
         }
+
+    def _looks(self, typed: Typed) -> int | list[float]:
+        """So many looks, `5`, or their parts of the plan, `0.5, 0.75, 1`."""
+        if "," not in self.looks and "." not in self.looks:
+            return typed.whole(self.looks, "analysis.looks", 5)
+        try:
+            return [float(part) for part in self.looks.split(",")]
+        except ValueError:
+            typed.refuse("analysis.looks", f"must be a number, or parts such as 0.5, 0.75, 1, and is {self.looks!r}")
+            return 5
 
 
 def slug(name: str) -> str:
