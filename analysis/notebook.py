@@ -1,6 +1,7 @@
 """The one call of a notebook: from a table, a DataFrame, a file or Moments to a Report."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ from analysis.analysis_plan import AnalysisPlan
 from analysis.moments import Moments
 from analysis.populations import sample_file, sample_frame
 from analysis.reading import analyze_sample
-from analysis.report import Report
+from analysis.report import MetricResult, Report
 from analysis.sample import Sample
-from experiments.errors import Invalid
+from experiments.errors import Invalid, NotEstimable
 from experiments.metrics import Metric
 
 
@@ -50,3 +51,34 @@ def analyze(
     read = sample_file if isinstance(source, str | Path) else sample_frame
     sample, plan = read(source, plan, variant, unit, segments)
     return analyze_sample(sample, plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawing that a notebook shows by itself; `svg` is its text."""
+
+    svg: str
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file."""
+        Path(path).write_text(self.svg, encoding="utf-8")
+
+
+def chart(result: MetricResult, currency: str = "") -> Picture:
+    """Each variant's effect on a metric with its interval; raises NotEstimable where there is nothing to draw.
+
+    >>> import pyarrow as pa
+    >>> orders = pa.table({"variant": ["a"] * 40 + ["b"] * 40, "bought": [0, 1, 0, 0] * 10 + [1, 1, 0, 1] * 10})
+    >>> report = analyze(orders, metrics=[Metric("conversion", "proportion", "bought")], control="a")
+    >>> chart(report["conversion"]).svg[:4]
+    '<svg'
+    """
+    from analysis.charts import effects_svg
+
+    drawn = effects_svg(result, currency)
+    if not drawn:
+        raise NotEstimable(f"{result.metric} has no effect to draw")
+    return Picture(drawn)
