@@ -1,14 +1,16 @@
 """Reconciliation: every order that came in is analysed or excluded for a named reason, to the last minor unit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select
 
 from experiments.errors import Invalid
+from experiments.identifiers import StorefrontId
 from experiments.moment import DAY, Micros, day_number
 from experiments.money import to_minor
 from experiments.shape import convert
@@ -58,11 +60,36 @@ class Reconciliation:
     accounts: Sequence[Account] = field(default=())
 
 
-def reconcile(conn: Connection, storefront: Storefront, first_day: int, last_day: int, as_of: Micros) -> Reconciliation:
-    """The books of the orders placed on these days (both included), as the reports of `as_of` read them."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An order that came at that time and was not counted for that reason; its revenue as it was told, if it was."""
+
+    order_id: str
+    reason: str
+    at: Micros
+    revenue: Any = None
+    currency: Any = None
+
+
+Claims = Callable[[Connection], Iterable[Claim]]
+"""Finds the claims of an intake."""
+
+
+def reconcile(
+    conn: Connection,
+    storefront: Storefront,
+    first_day: int,
+    last_day: int,
+    as_of: Micros,
+    claims: Claims = lambda _: (),
+) -> Reconciliation:
+    """The books of the orders placed on these days (both included), as the reports of `as_of` read them.
+
+    `claims` are those of intakes that have words of their own, beside what quarantine holds in ours.
+    """
     if last_day < first_day:
         raise Invalid.at("to", "is before --from")
-    refused = _refused(conn, storefront, first_day, last_day)
+    refused = _refused(conn, storefront, first_day, last_day, claims)
     stored, accounts = Tally(), []
     days = _on_days(storefront, first_day, last_day)
     for row in conn.execute(select(*_sums()).where(*days)):
@@ -143,14 +170,15 @@ class _Order(msgspec.Struct, frozen=True):
     currency: Any = None
 
 
-def _refused(conn: Connection, storefront: Storefront, first_day: int, last_day: int) -> dict[str, Tally]:
-    """Orders in quarantine that came on these days and are not stored since, each once, by the reason's code."""
+def _refused(
+    conn: Connection, storefront: Storefront, first_day: int, last_day: int, claims: Claims
+) -> dict[str, Tally]:
+    """Orders that were not counted, came on these days and are not stored since, each once, by the reason's code."""
     found: dict[str, tuple[str, Tally]] = {}
-    for event in held(conn, storefront.id):
-        if not first_day <= day_number(event.received_at, storefront.zone) <= last_day:
-            continue
-        for order in _orders(event.body):
-            found[order.order_id] = (event.code, _priced(order, storefront.currency))
+    for claim in chain(_quarantined(conn, storefront.id), claims(conn)):
+        nameable = "\0" not in claim.order_id and claim.order_id.isprintable()
+        if nameable and first_day <= day_number(claim.at, storefront.zone) <= last_day:
+            found[claim.order_id] = (claim.reason, _priced(claim, storefront.currency))
     stored: set[str] = set()
     ids = sorted(found)
     for start in range(0, len(ids), _CHUNK):
@@ -164,17 +192,18 @@ def _refused(conn: Connection, storefront: Storefront, first_day: int, last_day:
     return dict(sorted(by_code.items()))
 
 
-def _orders(body: bytes) -> Iterator[_Order]:
-    """The order that a refused body was meant to be, if it can be seen to be one."""
-    try:
-        order = convert(msgspec.json.decode(body), _Order)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Invalid):
-        return
-    if order.type == "order" and "\0" not in order.order_id and order.order_id.isprintable():
-        yield order
+def _quarantined(conn: Connection, storefront_id: StorefrontId) -> Iterator[Claim]:
+    """The orders that refused events were meant to be, if they can be seen to be some."""
+    for event in held(conn, storefront_id):
+        try:
+            order = convert(msgspec.json.decode(event.body), _Order)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Invalid):
+            continue
+        if order.type == "order":
+            yield Claim(order.order_id, event.code, event.received_at, order.revenue, order.currency)
 
 
-def _priced(order: _Order, currency: str) -> Tally:
+def _priced(order: Claim, currency: str) -> Tally:
     try:
         if order.currency == currency and order.revenue is not None and not isinstance(order.revenue, bool):
             return Tally(1, to_minor(msgspec.convert(str(order.revenue), Decimal), currency, "revenue"))

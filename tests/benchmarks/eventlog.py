@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,7 +109,10 @@ class Peer:
 
 
 def _work(url: str, who: str, experiment_id: int, salt: str, threads: int, start, results) -> None:
-    """One process: so many threads that each send one event after the other; how many, and the slow ones."""
+    """One process: so many threads that each send one event after the other; how many, and the slow ones.
+
+    `who` is ours, peer, or random: ours with visitors whose ids fall anywhere in the table.
+    """
     engine = connect(url)
     writer, peer = EventWriter(engine), Peer(url) if who == "peer" else None
     counts, slow = [0] * threads, []
@@ -119,7 +123,8 @@ def _work(url: str, who: str, experiment_id: int, salt: str, threads: int, start
         for i in itertools.count():
             if stop.is_set():
                 break
-            unit, began = f"{time.time_ns():x}-{salt}-{number}-{i}", time.perf_counter()
+            unit = uuid.uuid4().hex if who == "random" else f"{time.time_ns():x}-{salt}-{number}-{i}"
+            began = time.perf_counter()
             if peer:
                 assert peer.one((experiment_id, "assigned", unit, "upsell", NOW, NOW // DAY, "0" * 16, NOW))
             else:

@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 def command(storefront: str, first: str, last: str, shape: str, database: str | None) -> int:
     """Print for each experiment: orders in = analysed + excluded by reason, to the cent."""
     from experiments.service.reconciling import reconcile
+    from experiments.service.snapshot import Snapshot
+    from webapp.protocols.claims import all_claims  # brings Flask along
 
     days = _day(first, "from"), _day(last, "to")
     with options.opened(database) as engine, reading(engine) as conn:
         shop = get_storefront(conn, storefront)
-        found = reconcile(conn, shop, *days, now())
+        view = Snapshot.load(conn).storefronts[shop.id]
+        found = reconcile(conn, shop, *days, now(), lambda conn: all_claims(conn, view))
     shown = as_json(found, shop.key, shop.currency, first, last)
     if shape == "json":
         click.echo(msgspec.json.encode(shown).decode())

@@ -168,10 +168,26 @@ def read(view: StorefrontView, delivery: Delivery) -> Meaning:
             return Meaning(ignored="a test order")
         if order.source_name in ELSEWHERE:
             return Meaning(ignored=ELSEWHERE[order.source_name])
-        paid = topic == "orders/paid" or order.financial_status in PAID
+        paid = _is_paid(topic, order)
         records = [_order(order, view), *(_refund(refund, view) for refund in order.refunds)] if paid else []
         return _meaning([*records, _cancellation(order)], f"not paid: {order.financial_status}")
     return Meaning(ignored=f"the topic {topic[:100] or 'is missing:'} is not one that counts here")
+
+
+def claimed(view: StorefrontView, delivery: Delivery) -> tuple[str, Record] | None:
+    """The paid order that a delivery tells of, counted or not, and why it may not be; Invalid where it tells none."""
+    topic = delivery.topic.strip().lower()
+    if not topic.startswith("orders/") or topic in {"orders/edited", "orders/delete"}:
+        return None
+    order = decode(delivery.body, Order)
+    if not _is_paid(topic, order):
+        return None
+    why = "test_order" if order.test else (order.source_name or "") if order.source_name in ELSEWHERE else ""
+    return why, _order(order, view)
+
+
+def _is_paid(topic: str, order: Order) -> bool:
+    return topic == "orders/paid" or order.financial_status in PAID
 
 
 def _privacy(topic: str, request: Privacy, view: StorefrontView) -> Meaning:

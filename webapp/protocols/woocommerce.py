@@ -80,6 +80,14 @@ def read(view: StorefrontView, delivery: Delivery) -> Meaning:
     return Meaning(tuple(msgspec.json.encode(record) for record in records))
 
 
+def claimed(view: StorefrontView, delivery: Delivery) -> tuple[str, Record] | None:
+    """The paid order that a delivery tells of, and no reason why it may not count; Invalid where it tells none."""
+    if delivery.topic.strip().lower() not in TOPICS:
+        return None
+    order = decode(delivery.body, Order)
+    return ("", _order(order, view)) if order.date_paid_gmt is not None or order.status in PAID else None
+
+
 def _order(order: Order, view: StorefrontView) -> Record:
     customer = None if order.customer_id in {None, 0, "0", ""} else str(order.customer_id)  # 0 is a guest
     return {
