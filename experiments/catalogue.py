@@ -14,7 +14,7 @@ from experiments.money import to_minor
 from experiments.shape import convert
 
 
-class Product(msgspec.Struct, frozen=True, omit_defaults=True):
+class Product(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One thing for sale; `price`, `compare_at` and `cost` in minor units of the storefront's currency.
 
     `category` is a path (`Gear/Bags`); `stock` None means that stock is not counted.
