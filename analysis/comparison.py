@@ -48,7 +48,11 @@ def compare(
     if plan.monitored:
         out = replace(out, sequential=monitoring.read(plan.monitoring, _observed(out, estimates, gamma), plan.alpha))
     if plan.permutations and len(arms) == 2:
-        out = replace(out, permutation=_permuted(arms, gamma, plan))
+        found = _permuted(arms, gamma, plan)
+        notes = (
+            () if found is None else (f"the split of the units decides (permutation test): p = {found.p_value:.3g}",)
+        )
+        out = replace(out, permutation=found, notes=(*out.notes, *notes))
     if plan.role(metric.key) == "guardrail" and metric.key in plan.margins:
         out = replace(out, non_inferiority=_guard(metric, estimates, plan))
     if metric.denominator is not None and population.buyers:

@@ -104,3 +104,28 @@ def test_several_primary_metrics_are_one_family():
     report = analyze(table, plan)
     p = sorted(report[m].comparison("b").p_value for m in "yz")
     assert min(report[m].comparison("b").p_value_adjusted for m in "yz") == pytest.approx(min(1, 2 * p[0]))
+
+
+def test_few_units_are_decided_by_the_split_and_not_by_the_normal_curve():
+    """Three against three cannot be below 0.05 by splitting them, whatever the t-test says."""
+    table = pa.table({"variant": ["a"] * 3 + ["b"] * 3, "y": [1.0, 1.1, 1.2, 3.0, 3.1, 3.2]})
+    report = analyze(table, metrics=[Y], control="a")
+    c = report["y"].comparison("b")
+    assert c.p_value < 0.001
+    assert (c.permutation.p_value, c.permutation.exact, c.permutation.permutations) == (0.1, True, 20)
+    assert report.verdict.decision == "do_not_ship"
+    assert report.to_dict()["metrics"][0]["comparisons"][0]["permutation"]["p_value_adjusted"] == 0.1
+
+
+def test_heavy_tails_in_an_uneven_split_are_decided_by_the_split():
+    """Where Welch's test calls a fall because the small variant has no large order, the permutation test does not."""
+    rng = np.random.default_rng(15)
+    sides = [rng.lognormal(3, 1.5, 9_900), rng.lognormal(3, 1.5, 100) * 0.85]
+    table = pa.table({"variant": ["a"] * 9_900 + ["b"] * 100, "y": np.concatenate(sides)})
+    c = analyze(table, metrics=[Y], control="a", weights={"a": 99, "b": 1})["y"].comparison("b")
+    assert c.permutation is not None
+    assert not c.permutation.exact
+    assert c.deciding_p_value == c.permutation.p_value
+    assert any("permutation" in note for note in c.notes)
+    off = analyze(table, metrics=[Y], control="a", permutations=0)["y"].comparison("b")
+    assert (off.permutation, off.p_value) == (None, c.p_value)
