@@ -11,7 +11,7 @@ from experiments.service import settings
 from experiments.storage.database import reading, writing
 from experiments.storage.storefronts import get_storefront
 from experiments.storage.users import all_users
-from tests.shop import NOW, Shop, experiment
+from tests.shop import NOW, Shop, experiment, exposed, order
 from tests.ui.browser import PASSWORD, Browser
 
 SignIn = Callable[[str], Browser]
@@ -165,3 +165,21 @@ def test_viewers_read_and_change_nothing(shop: Shop, sign_in: SignIn, room: str)
 def _people(shop: Shop) -> list[object]:
     with reading(shop.engine) as conn:
         return list(all_users(conn))
+
+
+def test_one_visitor_is_explained_and_nothing_is_recorded(shop: Shop, sign_in: SignIn) -> None:
+    shop.define(experiment())
+    shop.expose(exposed("v1", "upsell"))
+    shop.convert(order("o-17", "v1", "12.50"))
+    viewer, path = sign_in("viewer"), at(shop, "visitor/")
+    assert "Why did I see this?" in viewer.text(path)
+    asked = f"{path}?visitor_id=v1&placement=cart&product_id=A1"
+    shown = viewer.text(asked)
+    assert "Every variant could be shown" in shown
+    assert "o-17" in shown
+    assert "€12.50" in shown
+    nobody = viewer.text(f"{path}?visitor_id=v2&placement=cart&product_id=A1")
+    assert "Nothing is known of this visitor" in nobody
+    assert "Nothing is known of this visitor" in viewer.text(f"{path}?visitor_id=v2&placement=cart&product_id=A1")
+    wrong = viewer.get(f"{asked}&attributes=country")
+    assert (wrong.status_code, "is no JSON" in wrong.text) == (422, True)

@@ -34,7 +34,7 @@ from webapp.ui import (
     words,
 )
 from webapp.ui.person import load_person
-from webapp.ui.settings import audiences, layers, metrics, people, placements, storefront, trail
+from webapp.ui.settings import audiences, layers, metrics, people, placements, storefront, trail, visitor
 from webapp.ui.settings.rooms import BLUEPRINTS, ROOMS
 
 PAGES = ("/s/", "/login", "/logout", "/link/", "/look", "/static/", "/bootstrap/")
@@ -85,7 +85,7 @@ def install(app: Flask) -> None:
     rooms = (
         look, signing_in, experiments, define, actions, changing, emergency, home, reports,
         catalogue, rehearsals, quarantine, keys,
-        storefront, placements, layers, audiences, metrics, people, trail,
+        storefront, placements, layers, audiences, metrics, people, trail, visitor,
     )  # fmt: skip
     for room in rooms:
         app.register_blueprint(room.blueprint)

@@ -25,5 +25,6 @@ ROOMS = (
     Room("keys.listing", _("Keys"), "admin"),
     Room("people.listing", _("People"), "admin"),
     Room("trail.listing", _("Changes")),
+    Room("visitor.show", _("One visitor")),
 )
 BLUEPRINTS = tuple(room.endpoint.partition(".")[0] for room in ROOMS)
