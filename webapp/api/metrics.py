@@ -3,12 +3,10 @@
 from pathlib import Path
 
 from flask import Blueprint, Response, request
-from prometheus_client.exposition import choose_encoder
 
 from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.metrics import cells, pulse
-from webapp.metrics.exposition import Exposition
 from webapp.protocols.streams import the_streams
 
 blueprint = Blueprint("prometheus", __name__)
@@ -17,6 +15,10 @@ blueprint = Blueprint("prometheus", __name__)
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Counters and gauges of all workers, in Prometheus' text format or as OpenMetrics; it takes no key."""
+    from prometheus_client.exposition import choose_encoder  # what serves visitors does not wait for these at its start
+
+    from webapp.metrics.exposition import Exposition
+
     lab = the_lab()
     pulse.beat(lab, the_streams())
     directory = lab.settings.metrics_directory

@@ -9,7 +9,6 @@ from flask import Blueprint, Response, current_app, render_template, request, se
 
 from experiments.errors import NotFound
 from webapp.errors import encode
-from webapp.openapi.document import document as described
 from webapp.ui import look
 
 blueprint = Blueprint("openapi", __name__)
@@ -32,6 +31,8 @@ def document() -> Response:
 
 def _document() -> bytes:
     """The routes of a running application never change, so neither does their description."""
+    from webapp.openapi.document import document as described  # brings all types along, which serving does not need
+
     known: bytes | None = current_app.extensions.get("offerlab.openapi")
     if known is None:
         known = current_app.extensions["offerlab.openapi"] = encode(described(current_app))

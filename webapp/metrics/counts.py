@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter_ns
+from typing import get_args
 
 from experiments.events import Conversion
 from experiments.storage.eventlog import Outcome
@@ -16,8 +17,11 @@ SECOND_NS = 1_000_000_000
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 DURATIONS = tuple(round(seconds * SECOND_NS) for seconds in SECONDS)
 """Upper ends of the ranges that durations are counted in, nanoseconds."""
+SPENT = len(DURATIONS) + 1
+"""Behind the ranges, and the one above them all, stands the sum."""
 ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 """The same for the rows of one transaction."""
+WRITTEN = len(ROWS) + 1
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 CONVERSIONS = frozenset({
@@ -38,8 +42,9 @@ class Counts:
         self.cells = Cells(directory)
         self._values = self.cells.values
         self._first: dict[tuple[object, ...], int] = {}
-        self._waits = self.cells.first((WAITS,), len(DURATIONS) + 2)
-        self._batches = self.cells.first((BATCHES,), len(ROWS) + 2)
+        self._exposure = {outcome: self.cells.first((EVENTS, "exposure", outcome)) for outcome in get_args(Outcome)}
+        self._waits = self.cells.first((WAITS,), SPENT + 1)
+        self._batches = self.cells.first((BATCHES,), WRITTEN + 1)
 
     def answered(self, route: str, method: str, status: int, started: int) -> None:
         """A request was answered; `started` by `perf_counter_ns`."""
@@ -47,13 +52,13 @@ class Counts:
         first = self._first.get(key) or self._request(key)
         spent = perf_counter_ns() - started
         self._values[first + bisect_left(DURATIONS, spent)] += 1
-        self._values[first + len(DURATIONS) + 1] += spent
+        self._values[first + SPENT] += spent
 
     def _request(self, key: tuple[str, str, str, int]) -> int:
         family, route, method, status = key
         method = method if method in METHODS else "other"
         name = (family, route, method, str(status))
-        first = self.cells.first(name, len(DURATIONS) + 2)
+        first = self.cells.first(name, SPENT + 1)
         if method != "other":  # what a caller made up is looked up anew each time, and never remembered
             self._first[key] = first
         return first
@@ -65,21 +70,21 @@ class Counts:
     def wrote(self, given: Intake, outcomes: Sequence[Outcome], spent: int) -> None:
         """Events are durable: which of them were new, and how many nanoseconds their sender waited for that."""
         self._values[self._waits + bisect_left(DURATIONS, spent)] += 1
-        self._values[self._waits + len(DURATIONS) + 1] += spent
+        self._values[self._waits + SPENT] += spent
+        if len(given.exposures) == len(outcomes) == 1 and not given.refused:  # as each recorded assignment writes
+            self._values[self._exposure[outcomes[0]]] += 1
+            return
         kinds = ("exposure",) * len(given.exposures) + tuple(map(_kind, given.conversions))
         kinds += ("link",) * len(given.links)
-        if len(kinds) == 1:
-            self._add((EVENTS, kinds[0], outcomes[0]), 1)
-        elif kinds:
-            for (kind, outcome), number in Counter(zip(kinds, outcomes, strict=True)).items():
-                self._add((EVENTS, kind, outcome), number)
+        for (kind, outcome), number in Counter(zip(kinds, outcomes, strict=True)).items():
+            self._add((EVENTS, kind, outcome), number)
         for refused in given.refused:
             self._add((REJECTED, refused.source, refused.code), 1)
 
     def committed(self, rows: int) -> None:
         """One transaction wrote so many rows, of one sender or of many."""
         self._values[self._batches + bisect_left(ROWS, rows)] += 1
-        self._values[self._batches + len(ROWS) + 1] += rows
+        self._values[self._batches + WRITTEN] += rows
 
     def _add(self, name: Name, number: int) -> None:
         first = self._first.get(name)

@@ -99,7 +99,8 @@ def _without_types(schema: Schema) -> Schema:
 
 
 def _of_somebody(schema: Schema) -> Schema:
-    return schema | {"anyOf": [{"required": ["visitor_id"]}, {"required": ["customer_id"]}]}
+    told = [{"required": [unit], "properties": {unit: {"type": "string"}}} for unit in ("visitor_id", "customer_id")]
+    return schema | {"anyOf": told}
 
 
 def _taken_offers(named: Mapping[str, Schema]) -> dict[str, Schema]:
