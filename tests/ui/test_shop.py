@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from experiments.errors import Invalid
+from experiments.moment import DAY, Micros
 from experiments.service.settings import create_key
 from experiments.storage.database import writing
 from experiments.storage.tables import conversion, exposure, order_line
@@ -227,6 +229,21 @@ def test_a_proof_of_somebody_elses_or_of_nobodys_buys_nothing(app: Flask, visito
     assert "nothing in it" in visitor.get("/shop/cart").text
 
 
+def test_what_is_previewed_is_no_part_of_the_comparison(app: Flask, visitor: FlaskClient, engine_of_shop: Shop) -> None:
+    from experiments.service.serving import Preview
+    from webapp.visit import PREVIEW, sealed
+
+    token = sealed(app.extensions["offerlab"], "shop", Preview("after", "same"), Micros(now() + DAY))
+    visitor.set_cookie(PREVIEW, token)
+    assert token in visitor.get("/shop/").text
+    add(visitor, "A1")
+    pay(visitor)
+    with engine_of_shop.engine.connect() as conn:
+        assert conn.execute(select(exposure)).all() == []
+    assert visitor.post("/shop/preview/end", data={"back": "/shop/cart"}).headers["Location"] == "/shop/cart"
+    assert token not in visitor.get("/shop/").text
+
+
 def test_leaving_an_offer_takes_its_products_out(app: Flask, visitor: FlaskClient) -> None:
     add(visitor, "A1")
     met = offered(app, visitor, "cart", "A1")
@@ -267,8 +284,9 @@ def test_the_shop_sells_while_the_database_takes_nothing_and_tells_later(
     finally:
         locked.execute("ROLLBACK")
         locked.close()
-    for _ in range(50):
+    for _ in range(300):  # the shop rests for some seconds before it asks again
         if "data-offerlab-order" not in visitor.get("/shop/thanks").text:
             break
+        time.sleep(0.1)
     (order,) = orders(engine_of_shop)
     assert (order["revenue"], order["visitor_id"]) == (2755, "v1")

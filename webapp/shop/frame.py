@@ -13,15 +13,13 @@ from webapp.errors import problem_of
 from webapp.shop import shelves
 from webapp.shop.basket import Basket, Row, bill
 from webapp.shop.opening import the_shop
-from webapp.shop.visitor import consent_of
+from webapp.shop.visitor import attributes_of, consent_of
 from webapp.visit import PREVIEW
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-HOME = {"country": "DE"}
-"""What experiments may be targeted by: this shop sends to Germany."""
 
 
 def framed(blueprint: Blueprint) -> Blueprint:
@@ -36,7 +34,7 @@ def page(template: str, basket: Basket, status: int = 200, **values: Any) -> Res
     """A page of the shop in its frame."""
     shop = the_shop()
     shown = bill(basket, shop.catalogue)
-    attributes = HOME | ({PREVIEW: token} if (token := request.cookies.get(PREVIEW)) else {})
+    attributes = attributes_of(request)
     frame = {
         "basket": basket,
         "bill": shown,
@@ -47,7 +45,7 @@ def page(template: str, basket: Basket, status: int = 200, **values: Any) -> Res
         "attributes": attributes,
         "cart": cart_lines(shown.rows, shop.catalogue.currency),
         "consent": consent_of(request),
-        "previewing": token is not None,
+        "previewing": PREVIEW in attributes,
         "terms": {"shipping": SHIPPING, "free_from": FREE_SHIPPING_FROM},
     }
     return make_response(render_template(f"shop/{template}", **(frame | values)), status)

@@ -1,17 +1,16 @@
 """Offerlab as this shop's server calls it: the public API with the secret key, never waited for longer than a moment.
 
 The calls go to the same handlers that the API's routes have, without a socket. Whatever goes wrong is None, and the
-shop goes on without.
+shop goes on without; after an answer that came too late it asks nothing for a while, so that not every page waits.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
+from experiments.moment import SECOND
 from webapp.api import checkout, intake
 from webapp.api.routes import HANDLERS
 from webapp.clock import now
@@ -21,13 +20,17 @@ WAITS = 0.8
 """Seconds, as the snippet does."""
 
 
-@dataclass(frozen=True)
+RESTS = 5 * SECOND
+
+
 class Offerlab:
     """The API, opened by the shop's secret key."""
 
-    lab: Lab
-    secret_key: str
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, thread_name_prefix="shop"))
+    def __init__(self, lab: Lab, secret_key: str) -> None:
+        self._lab = lab
+        self._headers = {"Authorization": f"Bearer {secret_key}", "Content-Type": "application/json"}
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="shop")
+        self._rests_until = 0
 
     def check(
         self, offer_id: str, price_token: str, visitor_id: str, price: str | None = None, cart: Sequence[str] = ()
@@ -49,18 +52,17 @@ class Offerlab:
         body = {"visitor_id": visitor_id, "placement": placement, "attributes": attributes, "context": context}
         self._call(HANDLERS["/v1/assignments"], body)
 
-    def close(self) -> None:
-        """Let nothing more begin."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
     def _call(self, handler: intake.Handler, body: dict[str, Any]) -> dict[str, Any] | None:
-        headers = {"Authorization": f"Bearer {self.secret_key}", "Content-Type": "application/json"}
-        ask: Callable[[], intake.Reply] = partial(
-            intake.handle, self.lab, handler, intake.Call(headers, json.dumps(body).encode(), now())
-        )
+        at = now()
+        if at < self._rests_until:
+            return None
+        call = intake.Call(self._headers, json.dumps(body).encode(), at)
         try:
-            reply = self._pool.submit(ask).result(WAITS)
-        except (TooLate, RuntimeError):  # it takes too long; or the process is about to end
+            reply = self._pool.submit(intake.handle, self._lab, handler, call).result(WAITS)
+        except TooLate:
+            self._rests_until = at + RESTS
+            return None
+        except RuntimeError:  # the process is about to end
             return None
         found: dict[str, Any] | None = json.loads(reply.body) if reply.status == 200 else None
         return found

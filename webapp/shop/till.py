@@ -8,10 +8,10 @@ from experiments.money import to_decimal
 from webapp.clock import now
 from webapp.lab import new_id
 from webapp.shop.basket import Basket, Taken, bill
-from webapp.shop.frame import HOME, cart_lines, page
+from webapp.shop.frame import cart_lines, page
 from webapp.shop.opening import Shop, the_shop
 from webapp.shop.order import Order, conversion
-from webapp.shop.visitor import visitor_of
+from webapp.shop.visitor import attributes_of, visitor_of
 
 blueprint = Blueprint("shop_till", __name__, url_prefix="/shop")
 
@@ -41,7 +41,8 @@ def pay() -> Response:
         return _checkout(kept, notes)
     made = bill(basket, shop.catalogue)
     if visitor_id is not None:  # before the order is placed: so the order is part of what the offer is compared by
-        shop.offerlab.meet(visitor_id, AFTER, cart_lines(made.rows, shop.catalogue.currency), HOME)
+        attributes = attributes_of(request) | {"consent": True}
+        shop.offerlab.meet(visitor_id, AFTER, cart_lines(made.rows, shop.catalogue.currency), attributes)
     order = told(shop, Order(basket.order_id, now(), basket, made.shipping, visitor_id=visitor_id))
     return shop.cookies.keep(_to("shop_till.thanks"), order, Basket())
 

@@ -9,10 +9,12 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from webapp.shop.basket import Basket
 from webapp.shop.order import Order
+from webapp.visit import PREVIEW
 
 BASKET, ORDER, CONSENT = "shop_basket", "shop_order", "shop_consent"
 VISITOR = "exp_vid"
 """The snippet's cookie; it is there only after consent."""
+SENDS_TO = "DE"
 KEPT_FOR = 30 * 86400
 PATH = "/shop"
 
@@ -74,3 +76,10 @@ def visitor_of(request: Request) -> str | None:
     """The id that the snippet gave the visitor; None without consent."""
     found = request.cookies.get(VISITOR, "")
     return found if consent_of(request) == "yes" and _ID.fullmatch(found) else None
+
+
+def attributes_of(request: Request) -> dict[str, object]:
+    """What the visitor's experiments may be targeted by, and the preview that is looked at."""
+    token = request.cookies.get(PREVIEW)
+    known: dict[str, object] = {"country": SENDS_TO}
+    return known | {PREVIEW: token} if token else known
