@@ -133,6 +133,26 @@ def labels(table: pa.Table, name: str) -> Labels:
     return _occurring(codes, words)
 
 
+def identities(table: pa.Table, name: str) -> NDArray[np.int64]:
+    """Which rows have one value: a number from 0 for each value, -1 where blank; raises Invalid."""
+    column = _column(table, name)
+    try:
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), None, column)
+        if pa.types.is_string_view(column.type):
+            column = pc.cast(column, pa.string())
+        if not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise Invalid.at(name, f"{column.type} names no unit") from None
+    encoded = column.unify_dictionaries().combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
+    codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), -1).to_numpy()
+    blank = pc.index(encoded.dictionary, "").as_py() if _is_text(encoded.dictionary.type) else -1
+    return codes if blank < 0 else np.where(codes == blank, -1, codes)
+
+
 def _as_words(name: str, column: Any) -> Any:
     """Encoded; whole numbers in a column of floats are written without a point, as they were before a blank came in."""
     try:

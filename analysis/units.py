@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis import balance
 from analysis.analysis_plan import AnalysisPlan
 from analysis.checks import Check, Status
-from analysis.frames import Labels, Numbers, labels, numbers, tally
+from analysis.frames import Labels, Numbers, identities, labels, numbers, tally
 from experiments.errors import Invalid
 from experiments.metrics import COUNT, Metric
 
@@ -88,9 +88,9 @@ def lost_rows(count: int, unit: bool = False) -> list[Check]:
 
 def _rows(table: pa.Table, plan: AnalysisPlan, arms: Labels, unit: str | None) -> tuple[Rows, list[Check]]:
     keep = arms.codes >= 0
-    who = labels(table, unit) if unit else None
+    who = identities(table, unit) if unit else None
     if who is not None:
-        keep &= who.codes >= 0
+        keep &= who >= 0
     dropped = int((~keep).sum())
     found = lost_rows(dropped, unit is not None)
     names = {c for m in plan.metrics for c in (*m.columns, *m.covariates)} - {COUNT}
@@ -99,12 +99,20 @@ def _rows(table: pa.Table, plan: AnalysisPlan, arms: Labels, unit: str | None) -
     variant_of_row = arms.codes if kept is None else arms.codes[kept]
     if who is None:
         return Rows(kept, None, np.arange(len(variant_of_row)), variant_of_row, arms.words, columns), found
-    _, first, code = np.unique(who.codes if kept is None else who.codes[kept], return_index=True, return_inverse=True)
+    first, code = _first_rows(who if kept is None else who[kept])
     variant = variant_of_row[first]
     crossed = np.zeros(len(first), dtype=bool)
     crossed[code[variant_of_row != variant[code]]] = True
     found.append(_crossovers(crossed, variant, arms.words))
     return Rows(kept, code, first, variant, arms.words, columns), found
+
+
+def _first_rows(code: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each unit's first row, and each row's unit, numbered without gaps."""
+    first = np.full(int(code.max()) + 1 if len(code) else 0, -1, dtype=np.int64)
+    first[code[::-1]] = np.arange(len(code) - 1, -1, -1)  # of several rows the last one written stays
+    seen = first >= 0
+    return (first, code) if seen.all() else (first[seen], (np.cumsum(seen) - 1)[code])
 
 
 def in_order(words: Labels) -> Labels:
