@@ -1,4 +1,4 @@
-"""The part of a report that is about all who asked, eligible or not: plain values."""
+"""What a report says of all who asked, eligible or not, and of prices that changed meanwhile: plain values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,3 +36,12 @@ class AllVisitors(msgspec.Struct, frozen=True):
     per_eligible: tuple[PerEligible, ...]
     unread: Mapping[str, str] = {}
     """Metrics that are not given, and why."""
+
+
+class PriceChange(msgspec.Struct, frozen=True):
+    """A product that an offer names cost `before` until `at`, and `after` from then on; money as decimals."""
+
+    product_id: str
+    at: str
+    before: str
+    after: str

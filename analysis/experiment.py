@@ -17,6 +17,7 @@ from analysis.ledger import Ledger
 from analysis.monitoring import units_by_the_end
 from analysis.overlaps import Neighbour
 from analysis.parts import Entry, Method
+from analysis.price_changes import price_changes
 from analysis.report import Report
 from experiments.definition import WHOLE, Definition
 from experiments.metrics import BUILT_IN, Metric
@@ -45,7 +46,12 @@ def experiment_report(
     ledger = read_ledger(conn, scope, counts, day_number(as_of, storefront.zone))
     facts = facts_of(conn, storefront, experiment, scope, counts, ledger, metrics)
     found = compose(ledger, facts, only)
-    return found if only else replace(found, all_visitors=read_all_visitors(conn, scope, order, facts.plan))
+    if only:
+        return found
+    since = as_of if counts.first_at is None else counts.first_at
+    changes = price_changes(conn, storefront.id, storefront.currency, definition, since, as_of)
+    everybody = read_all_visitors(conn, scope, order, facts.plan)
+    return replace(found, all_visitors=everybody, price_changes=changes)
 
 
 def scope_of(storefront: Storefront, experiment: Experiment, as_of: Micros) -> queries.Scope:

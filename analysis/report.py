@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from analysis.any_time import AnyTime
-from analysis.asked import AllVisitors
+from analysis.asked import AllVisitors, PriceChange
 from analysis.checks import Check
 from analysis.decision import Verdict
 from analysis.effect import NOTHING, Effect, finite
@@ -252,6 +252,7 @@ class Report:
     method: Method | None = None
     timeline: tuple[Entry, ...] = ()
     all_visitors: AllVisitors | None = None
+    price_changes: tuple[PriceChange, ...] = ()
 
     def __getitem__(self, metric: str) -> MetricResult:
         for found in self.metrics:
@@ -306,5 +307,5 @@ class Report:
 _OF_EXPERIMENT = (
     "state", "currency", "data_from", "last_exposure", "only", "outlook", "remarks", "progress", "worth", "bands",
     "offers", "cannibalisation", "fatigue", "time", "maturity", "sensitivity", "overlaps", "method", "timeline",
-    "all_visitors",
+    "all_visitors", "price_changes",
 )  # fmt: skip

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from analysis.associations import suggestions
+from analysis.associations import by_segment, suggestions
 
 QUERY = """
 import duckdb, resource, sys, time
@@ -31,9 +31,14 @@ print(f"DuckDB: {time.perf_counter() - wall:.2f} s, processor {time.process_time
 def main(path: str, python: str | None = None) -> None:
     """Print both."""
     baskets: dict[str, list[str]] = {}
+    whose: dict[str, str] = {}
+    known: set[str] = set()
     with open(path, newline="", encoding="utf-8") as file:  # noqa: PTH123 - a script
         for row in csv.DictReader(file):
             if not row["InvoiceNo"].startswith("C") and int(row["Quantity"]) > 0 and float(row["UnitPrice"]) > 0:
+                if row["InvoiceNo"] not in baskets and row["CustomerID"]:
+                    whose[row["InvoiceNo"]] = "returning" if row["CustomerID"] in known else "new"
+                    known.add(row["CustomerID"])
                 baskets.setdefault(row["InvoiceNo"], []).append(row["StockCode"])
     wall, cpu = time.perf_counter(), time.process_time()
     found = suggestions((0, basket) for basket in baskets.values())
@@ -41,6 +46,11 @@ def main(path: str, python: str | None = None) -> None:
     best = max(((c.orders, a, c.product_id, c.lift) for a, several in found.companions.items() for c in several))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{best}\nours: {spent[0]:.2f} s, processor {spent[1]:.2f} s, {memory:.0f} MB with the orders read from CSV")
+    wall, cpu = time.perf_counter(), time.process_time()
+    parts = by_segment((0, basket, whose.get(invoice)) for invoice, basket in baskets.items())
+    spent = time.perf_counter() - wall, time.process_time() - cpu
+    told = ", ".join(f"{name} {part.orders}" for name, part in parts.segments.items())
+    print(f"with segments ({told} orders): {spent[0]:.2f} s, processor {spent[1]:.2f} s")
     if python is not None:
         subprocess.run([python, "-c", QUERY, path], check=True)
 

@@ -12,14 +12,16 @@ from sqlalchemy import Engine
 
 from analysis.experiment import experiment_report
 from experiments.assignment import Trace, Unit
+from experiments.catalogue import parse_product
 from experiments.moment import DAY, Micros
 from experiments.service.eligibility import Refusals
 from experiments.service.recording import exposure_row
 from experiments.service.serving import AssignmentRequest, ContextInput, decide, exposure
-from experiments.storage.database import connect, reading
+from experiments.service.settings import store_products
+from experiments.storage.database import connect, reading, writing
 from experiments.storage.eventwriter import EventWriter, Intake
 from experiments.storage.registry import get_experiment
-from tests.shop import NOW, Shop, experiment, open_shop, order
+from tests.shop import NOW, PRODUCTS, Shop, experiment, open_shop, order
 
 LATER = Micros(NOW + DAY)
 VARIANTS = [
@@ -93,6 +95,13 @@ def test_who_is_eligible_the_second_time_is_one_of_the_eligible(shop: Shop) -> N
     assert everybody["eligible_share"] == pytest.approx(2 / 3)
 
 
+def test_where_nobody_was_eligible_nothing_is_made_up(shop: Shop) -> None:
+    visits(shop, {f"v{n}": "C1" for n in range(20)})
+    everybody = told(shop)["all_visitors"]
+    assert everybody["eligible_share"] == 0
+    assert {w["reason"] for w in everybody["per_eligible"]} == {"nobody was eligible"}
+
+
 def test_nobody_refused_needs_no_second_reading(shop: Shop) -> None:
     visits(shop, {f"v{n}": "A1" for n in range(20)})
     assert told(shop)["all_visitors"] is None
@@ -138,3 +147,15 @@ def test_with_a_fifth_eligible_the_main_result_is_unbiased_and_twice_as_sharp(qu
     assert min(ratios) > 1.6
     assert covered >= 14, "of 20 intervals of 95%, 19 are expected to cover; 14 are 5 sigma below"
     assert sum(c["status"] == "fail" for c in checks) == 0
+
+
+def test_the_report_tells_prices_that_changed_while_it_ran(shop: Shop) -> None:
+    visits(shop, {"v1": "A1"})
+    hours = 3600 * 1_000_000
+    for after, price in ((1, "14.00"), (2, "15.00"), (3, "15.00"), (100, "16.00")):
+        dearer = parse_product(PRODUCTS[1] | {"price": price, "stock": after}, "EUR")
+        with writing(shop.engine) as conn:
+            store_products(conn, shop.storefront.id, [dearer], Micros(NOW + after * hours))
+    assert told(shop)["price_changes"] == [
+        {"product_id": "A2", "at": "2026-11-20T14:00:00Z", "before": "14.00", "after": "15.00"}
+    ]

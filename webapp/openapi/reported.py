@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from analysis.asked import AllVisitors
+from analysis.asked import AllVisitors, PriceChange
 from analysis.decision import Decision
 from analysis.parts import (
     Band,
@@ -187,3 +187,4 @@ class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
     method: Method | None
     timeline: list[Entry]
     all_visitors: AllVisitors | None
+    price_changes: list[PriceChange]
