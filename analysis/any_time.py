@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.fieller import Interval
 from analysis.stopped import Stopped
 
 Json = dict[str, Any]
@@ -31,7 +32,8 @@ class Look:
 class AnyTime:
     """The interval and p-value of a test that is looked at while it runs, by the method that was planned.
 
-    `stopped` is the effect after a group-sequential test that is over, allowing for its looks.
+    `lift` is Fieller's interval at the critical value of the difference, so that the two agree; `stopped` is the effect
+    after a group-sequential test that is over, allowing for its looks.
     """
 
     low: float | None
@@ -42,6 +44,7 @@ class AnyTime:
     reason: str | None = None
     look: Look | None = None
     stopped: Stopped | None = None
+    lift: Interval | None = None
 
     @property
     def over(self) -> bool:
@@ -52,6 +55,8 @@ class AnyTime:
         """As JSON."""
         out: Json = {"low": _finite(self.low), "high": _finite(self.high), "p_value": _finite(self.p_value)}
         out |= {"method": self.method, "planned_units": _finite(self.planned_units), "reason": self.reason}
+        if self.lift is not None:
+            out["lift"] = {"low": _finite(self.lift.low), "high": _finite(self.lift.high), "reason": self.lift.reason}
         if self.look is not None:
             out |= self.look.to_dict()
         if self.stopped is not None:

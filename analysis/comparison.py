@@ -14,7 +14,7 @@ from analysis.fieller import Interval
 from analysis.inversion import CountTest, MeanTest
 from analysis.moments import Moments
 from analysis.permutation import Permuted, Units, permute
-from analysis.report import Adjusted, Comparison, Effect, NonInferiority
+from analysis.report import Adjusted, AnyTime, Comparison, Effect, NonInferiority
 from analysis.sample import Population, QuantileSummary
 from experiments.errors import NotEstimable
 from experiments.metrics import Metric
@@ -46,15 +46,16 @@ def compare(
     arms = [population.arms[v] for v in (plan.control, variant) if v in population.arms]
     gamma = tails.skewness(arms[0], arms[1], out.difference.standard_error or 0.0) if len(arms) == 2 else None
     if plan.monitored:
-        out = replace(out, sequential=monitoring.read(plan.monitoring, _observed(out, estimates, gamma), plan.alpha))
+        out = replace(out, sequential=_looked_at(out, estimates, plan, gamma))
     if plan.permutations and len(arms) == 2:
         found = _permuted(arms, gamma, plan)
         notes = (
             () if found is None else (f"the split of the units decides (permutation test): p = {found.p_value:.3g}",)
         )
         out = replace(out, permutation=found, notes=(*out.notes, *notes))
+    counts = out.test.counts if isinstance(out.test, CountTest) else None
     if plan.role(metric.key) == "guardrail" and metric.key in plan.margins:
-        out = replace(out, non_inferiority=_guard(metric, estimates, plan))
+        out = replace(out, non_inferiority=_guard(metric, estimates, plan, counts))
     if metric.denominator is not None and population.buyers:
         out = replace(out, bounds=_bounds(variant, population, plan))
     if population.uncapped is not None:
@@ -80,7 +81,7 @@ def compare_quantiles(
     if not out.estimable:
         return out
     if plan.monitored:
-        out = replace(out, sequential=monitoring.read(plan.monitoring, _observed(out, estimates), plan.alpha))
+        out = replace(out, sequential=_looked_at(out, estimates, plan))
     return replace(out, method="quantile")
 
 
@@ -180,12 +181,18 @@ def _prior(plan: AnalysisPlan, estimates: lift.Estimates) -> bayes.NormalPrior |
     return None if plan.prior is None or control == 0 else plan.prior.on_difference(control)
 
 
-def _observed(found: Comparison, estimates: lift.Estimates, gamma: float | None = None) -> monitoring.Observed:
+def _looked_at(found: Comparison, estimates: lift.Estimates, plan: AnalysisPlan, gamma: float | None = None) -> AnyTime:
+    """The reading on the way, with the lift at the same critical value."""
     control, treatment = map(float, estimates.units)
-    return monitoring.Observed(
-        found.difference.estimate or 0.0, found.difference.standard_error or 0.0,
+    error = found.difference.standard_error or 0.0
+    seen = monitoring.Observed(
+        found.difference.estimate or 0.0, error,
         float(estimates.values[0]), float(estimates.own[0]) * control, control, treatment, gamma,
     )  # fmt: skip
+    read = monitoring.read(plan.monitoring, seen, plan.alpha)
+    if read.low is None or read.high is None or not math.isfinite(read.high - read.low):
+        return read
+    return replace(read, lift=lift.lift_within(estimates, 1, (read.high - read.low) / 2 / error))
 
 
 def _permuted(arms: Sequence[tails.Arm], gamma: float | None, plan: AnalysisPlan) -> Permuted | None:
@@ -211,10 +218,14 @@ def _bounds(variant: str, population: Population, plan: AnalysisPlan) -> Effect 
     return Effect(None, found.low, found.high, None, "the value per buyer, of those who buy in either case (Lee 2009)")
 
 
-def _guard(metric: Metric, estimates: lift.Estimates, plan: AnalysisPlan) -> NonInferiority:
+def _guard(
+    metric: Metric, estimates: lift.Estimates, plan: AnalysisPlan, counts: proportions.Counts | None
+) -> NonInferiority:
     margin = plan.margins[metric.key]
-    reading = lift.non_inferiority(estimates, 1, margin, direction=metric.direction, alpha=plan.alpha)
-    p = float(reading.p_value)
+    if counts is not None and counts.low:
+        p = proportions.relative_p_value(counts, margin, metric.direction)
+    else:
+        p = float(lift.non_inferiority(estimates, 1, margin, direction=metric.direction, alpha=plan.alpha).p_value)
     if math.isnan(p):
         return NonInferiority(margin, True, None, False)
     return NonInferiority(margin, True, p, p < plan.alpha)

@@ -137,15 +137,19 @@ def non_inferiority(
 
 def lift(estimates: Estimates, treatment: int, control: int = 0, alpha: float = 0.05) -> Interval:
     """The interval of the relative effect by Fieller, on the control's absolute value where that is negative."""
-    m_c, m_t = float(estimates.values[control]), float(estimates.values[treatment])
-    cov = estimates.covariance
     reading = difference(estimates, treatment, control, alpha)
     critical = float(ndtri(1 - alpha / 2))
     if np.isfinite(reading.degrees_of_freedom) and reading.degrees_of_freedom < FEW_DEGREES_OF_FREEDOM:
         critical = float(stdtrit(reading.degrees_of_freedom, 1 - alpha / 2))
-    v_c, v_t = float(cov[control, control]), float(cov[treatment, treatment])
-    gap = float(estimates.gap(treatment, control))
-    found = fieller(m_c, v_c, m_t, v_t, float(cov[treatment, control]), critical, gap)
+    return lift_within(estimates, treatment, critical, control)
+
+
+def lift_within(estimates: Estimates, treatment: int, critical: float, control: int = 0) -> Interval:
+    """Fieller's interval at a given critical value, such as the one of a look: it excludes 0 when |z| exceeds that."""
+    m_c, m_t = float(estimates.values[control]), float(estimates.values[treatment])
+    cov = estimates.covariance
+    v_c, v_t, shared = (float(cov[i, j]) for i, j in ((control, control), (treatment, treatment), (treatment, control)))
+    found = fieller(m_c, v_c, m_t, v_t, shared, critical, float(estimates.gap(treatment, control)))
     if m_c < 0 and found.low is not None and found.high is not None:
         return Interval(-found.high, -found.low, "the control's value is negative: relative to its absolute value")
     return found

@@ -9,6 +9,7 @@ from scipy.special import gammaln, ndtr, ndtri
 
 from analysis.fieller import Interval
 from experiments.errors import Invalid
+from experiments.metrics import Direction
 
 FEWEST_EVENTS = 10
 FEWEST_EXPECTED = 5.0
@@ -78,6 +79,15 @@ def mid_p_value(counts: Counts) -> float:
 def non_inferiority_p_value(counts: Counts, margin: float) -> float:
     """One-sided p-value that p_t - p_c > margin, by the score of Miettinen and Nurminen (1985)."""
     return float(ndtr(-_difference_score(counts, margin)))
+
+
+def relative_p_value(counts: Counts, margin: float, direction: Direction = "increase") -> float:
+    """One-sided p-value that p_t is no worse than p_c by the share `margin` or more, by the score of their ratio."""
+    if counts.none_or_all or (counts.x_c == 0 and direction == "increase"):
+        return 1.0  # nothing to lose a share of, or nothing that varies
+    if direction == "increase":
+        return float(ndtr(-_ratio_score(counts, log(1 - margin))))
+    return float(ndtr(_ratio_score(counts, log(1 + margin))))
 
 
 def difference_interval(counts: Counts, alpha: float) -> Interval:

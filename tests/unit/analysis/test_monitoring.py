@@ -144,3 +144,12 @@ def test_a_plan_that_cannot_be_followed_is_refused_by_its_field(options, field):
     with pytest.raises(Invalid) as refusal:
         AnalysisPlan((RATE,), "control", **options)
     assert field in [error.field for error in refusal.value.errors]
+
+
+@pytest.mark.parametrize("method", ["confidence_sequence", "msprt", "group_sequential"])
+@pytest.mark.parametrize("bought", [80, 100, 118, 140, 170])
+def test_the_lift_on_the_way_excludes_zero_exactly_when_the_difference_does(method, bought):
+    found = block(report((2500, 100), (2500, bought), sequential=method, planned_units=5000, target_lift=0.3))
+    assert (found["lift"]["low"] > 0) == (found["low"] > 0)
+    assert (found["lift"]["high"] < 0) == (found["high"] < 0)
+    assert found["lift"]["low"] < bought / 100 - 1 < found["lift"]["high"]

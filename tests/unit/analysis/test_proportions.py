@@ -1,9 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
+from scipy.stats import norm
 
 from analysis import proportions
 from analysis.proportions import Counts
@@ -155,3 +157,33 @@ def test_no_conversion_in_the_control_has_no_upper_bound():
 def test_more_events_than_units_are_refused():
     with pytest.raises(Invalid):
         Counts(5, 4, 1, 4)
+
+
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+def test_relative_non_inferiority_comes_near_to_the_delta_method_where_counts_are_high(direction):
+    from analysis import Metric, Moments, lift
+    from analysis.proportions import relative_p_value
+
+    counts = Counts(5_000, 50_000, 4_900, 50_000)
+    sides = [Moments.from_aggregates(n, {"x": x}, {("x", "x"): x}) for x, n in ((5_000, 50_000), (4_900, 50_000))]
+    estimates = lift.estimate(Metric("x", "proportion", "x"), sides)
+    told = lift.non_inferiority(estimates, 1, 0.05, direction=direction).p_value
+    assert abs(norm.isf(relative_p_value(counts, 0.05, direction)) - norm.isf(float(told))) < 0.05
+
+
+@pytest.mark.parametrize("counts", [Counts(0, 50, 0, 50), Counts(0, 50, 3, 50), Counts(50, 50, 50, 50)])
+def test_what_has_nothing_to_lose_is_not_shown_to_stay_within_a_margin(counts):
+    from analysis.proportions import relative_p_value
+
+    assert relative_p_value(counts, 0.1) == 1.0
+
+
+def test_relative_non_inferiority_at_low_counts_errs_no_more_than_it_may():
+    """A variant that is worse by exactly the margin, 12 buyers expected."""
+    from analysis.proportions import relative_p_value
+
+    rng = np.random.default_rng(20269)
+    runs = 4_000
+    x_c, x_t = rng.binomial(400, 0.03, runs), rng.binomial(400, 0.027, runs)
+    called = [relative_p_value(Counts(int(a), 400, int(b), 400), 0.1) < 0.05 for a, b in zip(x_c, x_t, strict=True)]
+    assert np.mean(called) < 0.05 + 5 * np.sqrt(0.05 * 0.95 / runs)
