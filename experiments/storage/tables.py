@@ -162,6 +162,17 @@ draft = Table(
     UniqueConstraint("storefront_id", "experiment"),
 )
 
+decision = Table(
+    "decision",  # the report that an experiment was decided by, as it was then
+    metadata,
+    Column("experiment_id", Integer, ForeignKey("experiment.id"), primary_key=True),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("data_until", BigInteger, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("code_version", Text, nullable=False),
+    Column("report", JSON, nullable=False),
+)
+
 layer = Table(
     "layer",
     metadata,

@@ -21,8 +21,10 @@ from experiments.schedules import times_json
 from experiments.service import defining
 from experiments.shape import decode
 from experiments.storage.database import reading, writing
+from experiments.storage.decisions import read_decision
 from experiments.storage.registry import Experiment, experiments, get_experiment, read_audit
 from experiments.storage.storefronts import Storefront
+from webapp import deciding
 from webapp.auth import Access, access, require_admin
 from webapp.clock import now
 from webapp.errors import encode
@@ -151,7 +153,15 @@ def decide_experiment(key: str) -> Response:
     if given.decision == "ship" and given.variant is None:
         raise Invalid.at("variant", "is required to ship")
     variant = None if given.decision == "do_not_ship" else given.variant
-    return changes(lambda c, sf, actor: defining.decide(c, sf, key, variant, given.reason, actor, now()))
+    return changes(lambda c, sf, actor: deciding.decide(c, sf, key, variant, given.reason, actor, now()))
+
+
+@blueprint.get("/experiments/<key>/decision")
+def read_experiment_decision(key: str) -> Response:
+    """The decision with the report that it was made by, as it was then."""
+    with reading(the_lab().engine) as conn:
+        found = get_experiment(conn, the_storefront().id, key)
+        return json_answer(deciding.decision_json(found, read_decision(conn, found.id)))
 
 
 class DuplicateInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

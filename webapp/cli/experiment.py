@@ -121,7 +121,9 @@ def ramp(key: str, coverage: str, storefront: str, database: str | None) -> None
 @options.database
 def decide(key: str, ship: str | None, reason: str, storefront: str, database: str | None) -> None:
     """Close the case."""
-    _done(database, storefront, lambda conn, sf: defining.decide(conn, sf, key, ship, reason, ACTOR, now()))
+    from webapp import deciding
+
+    _done(database, storefront, lambda conn, sf: deciding.decide(conn, sf, key, ship, reason, ACTOR, now()))
 
 
 @command.command("duplicate")

@@ -15,6 +15,7 @@ from experiments.moment import Micros, micros
 from experiments.service import defining
 from experiments.storage.database import reading, writing
 from experiments.storage.registry import Experiment, get_experiment
+from webapp import deciding
 from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.definition_form import free_key
@@ -67,7 +68,7 @@ def _use_case(key: str, action: str) -> Callable[[Connection, Micros], Experimen
         return lambda conn, at: defining.duplicate(conn, storefront, key, new_key, who, at)
     if action == "decide":
         variant, reason = _decision()
-        return lambda conn, at: defining.decide(conn, storefront, key, variant, reason, who, at)
+        return lambda conn, at: deciding.decide(conn, storefront, key, variant, reason, who, at)
     if action == "schedule":
         times = _times()
         return lambda conn, at: defining.schedule(conn, storefront, key, times, who, at)

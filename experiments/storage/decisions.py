@@ -1,0 +1,40 @@
+"""Decision snapshots: the report as it was when somebody decided by it; written once, never changed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from experiments.errors import NotFound
+from experiments.identifiers import ExperimentId
+from experiments.moment import Micros
+from experiments.storage.tables import decision
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSnapshot:
+    """What was known at the decision: the report's JSON, of events until `data_until`, by which definition and code."""
+
+    decided_at: Micros
+    data_until: Micros
+    fingerprint: str
+    code_version: str
+    report: dict[str, Any]
+
+
+def keep_decision(conn: Connection, experiment_id: ExperimentId, made: DecisionSnapshot) -> None:
+    """Keep it for good; the database refuses a second one of the same experiment."""
+    conn.execute(
+        insert(decision).values(
+            experiment_id=experiment_id, decided_at=made.decided_at, data_until=made.data_until,
+            fingerprint=made.fingerprint, code_version=made.code_version, report=made.report,
+        )
+    )  # fmt: skip
+
+
+def read_decision(conn: Connection, experiment_id: ExperimentId) -> DecisionSnapshot:
+    """The snapshot of an experiment's decision; NotFound where nothing is decided, or was before they were kept."""
+    row = conn.execute(select(decision).where(decision.c.experiment_id == experiment_id)).first()
+    if row is None:
+        raise NotFound("There is no decision with its report here")
+    return DecisionSnapshot(row.decided_at, row.data_until, row.fingerprint, row.code_version, row.report)
