@@ -24,19 +24,18 @@ const swap = (fresh, id) => {
   return Boolean(next);
 };
 
-// Of several answers under way only the last one counts.
+// Of several previews under way only the last one counts, and none that was asked for before a step.
 let asked = 0;
 
 const takeStep = async (form, button) => {
   const [part, focus] = [button.dataset.swap, button.dataset.focus];
-  const mine = ++asked;
+  asked++;
   const holder = document.getElementById(part);
   holder.inert = true; // what would be typed meanwhile would be lost with the part that is replaced
   holder.classList.add("busy");
   const opened = [...form.querySelectorAll("details[open]")].map((d) => d.id);
   try {
     const fresh = await ask(form, button.value);
-    if (mine !== asked) return;
     if (!swap(fresh, part)) throw new Error("this is not the define page");
     swap(fresh, "aside");
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
