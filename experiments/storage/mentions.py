@@ -1,6 +1,7 @@
 """Whether a message names a person or an order, however its JSON spells it, and definitions without them."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ _PEOPLE = frozenset({
     "device_id", "deviceId", "previousId", "hash_value", "hashValue", "value",
 })  # fmt: skip
 """Fields in which a bare number is somebody's id: everywhere else 7 is a quantity, a price, a product."""
+_AIMED = frozenset({"target_value", "targeting_json"})
+"""Fields of the form of a definition in which its conditions are typed."""
 _UNITS = frozenset({"id", "visitor_id", "customer_id", "user_id", "device_id"})
 """Attributes of a definition's conditions that say who somebody is."""
 _ORDERS = frozenset({"order_id", "orderId", "transaction_id", "orders_to_redact"})
@@ -56,6 +59,19 @@ class Named:
         if said.isdecimal():
             return said in self.people and (field in _PEOPLE or field == "customer.id")
         return said in self.people or said.rpartition("gid://shopify/Customer/")[2] in self.people
+
+    def untyped(self, form: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """What was typed into a form, with nobody where a person's id stands as a word of its own.
+
+        An id that is a bare number is one only in what was typed to aim at people.
+        """
+        words = {aimed: self._words(numbers=aimed) for aimed in (False, True)}
+        return {name: [words[name in _AIMED].sub(NOBODY, text) for text in texts] for name, texts in form.items()}
+
+    def _words(self, *, numbers: bool) -> re.Pattern[str]:
+        ids = sorted((one for one in self.people if numbers or not one.isdecimal()), key=len, reverse=True)
+        any_of = "|".join(map(re.escape, ids)) or r"(?!)"
+        return re.compile(rf"(?<![A-Za-z0-9_.-])(?:{any_of})(?![A-Za-z0-9_.-])")
 
     def removed(self, value: Any, field: str = "") -> Any:
         """A definition without these people: off its lists, and in its conditions nobody stands for them."""

@@ -14,6 +14,7 @@ from experiments.storage.tables import (
     audit,
     conversion,
     crossover,
+    draft,
     experiment,
     exposure,
     ineligible,
@@ -150,6 +151,10 @@ def _definitions(
 ) -> Iterator[tuple[Table, int, dict[str, Any], dict[str, Any]]]:
     """Definitions that name the person: the table, the row, what it says of them, and that without them."""
     named = Named(person.ids)
+    for row in conn.execute(select(draft.c.id, draft.c.form).where(draft.c.storefront_id == storefront_id)).all():
+        typed = named.untyped(row.form)
+        if typed != row.form:
+            yield draft, row.id, {"form": row.form}, {"form": typed}
     for table, columns in _DEFINING:
         query = select(table.c.id, *(table.c[name] for name in columns)).where(table.c.storefront_id == storefront_id)
         for row in conn.execute(query).all():

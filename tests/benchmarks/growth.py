@@ -53,7 +53,7 @@ def main(rounds: int = 5, rows: int = 10_000_000, threads: int = 32) -> None:
     with tempfile.TemporaryDirectory() as name, own_postgres() as postgres:
         places: dict[str, Callable[[str], str]] = {
             "SQLite": lambda which: f"sqlite:///{Path(name)}/{which}.sqlite",
-            "PostgreSQL": postgres.empty_database,
+            "PostgreSQL": lambda which: postgres.empty_database(f"log_{which}"),
         }
         for kind, place in places.items():
             urls = {which: place(which) for which in ("empty", "full")}
