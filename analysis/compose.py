@@ -69,12 +69,14 @@ class Facts:
         return 0.0 if self.first_at is None else (self.as_of - self.first_at) / DAY
 
 
-def compose(ledger: Ledger, facts: Facts, only: str | None = None) -> Report:
+def compose(ledger: Ledger, facts: Facts, only: str | None = None, brief: bool = False) -> Report:
     """The report; with `only` (`segment:level`) that of one level, which nobody planned and which decides nothing.
 
-    Raises NotFound for a level that is not there.
+    A `brief` one says the same, and leaves out the groups and the daily series. Raises NotFound for a level that is not
+    there.
     """
-    plan, cut = facts.plan, {f"{segment}:{level}": part for segment, level, part in levels(ledger)}
+    plan = facts.plan
+    cut = {} if brief else {f"{segment}:{level}": part for segment, level, part in levels(ledger)}
     if only is not None:
         if only not in cut:
             raise NotFound(f"There is no {only!r} to look at: there are {', '.join(cut)}")
@@ -103,7 +105,7 @@ def compose(ledger: Ledger, facts: Facts, only: str | None = None) -> Report:
         remarks=remarks(ledger, plan, facts.currency, report.checks, sold, tired, since, rows, met),
         progress=ahead, worth=worth(report.metrics, profit, flow, dict(facts.shares)), bands=profit,
         offers=offer_panels(ledger, facts.offers), cannibalisation=sold, fatigue=tired,
-        time=Time(daily(ledger), cumulative(ledger, plan, report.metrics), since),
+        time=Time(daily(ledger), () if brief else cumulative(ledger, plan, report.metrics), since),
         maturity=maturity(ledger, facts.return_days), sensitivity=rows, overlaps=met, method=facts.method,
         timeline=facts.timeline,
     )  # fmt: skip

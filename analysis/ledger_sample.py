@@ -63,12 +63,13 @@ def moments_of(
     ledger: Ledger, columns: Mapping[str, Ints], metrics: Sequence[Metric], keep: Bools | None = None
 ) -> dict[str, Population]:  # fmt: skip
     """The population of each metric over the ledger's units, from columns of the listed ones; idle units have 0s."""
-    listed = np.arange(len(ledger.units)) if keep is None else np.flatnonzero(keep)
-    variant = ledger.units.variant[listed]
-    k = len(ledger.variants)
-    bounds = np.concatenate([[0], np.cumsum(np.bincount(variant, minlength=k))])
-    left_out = np.bincount(ledger.units.variant, minlength=k) - np.bincount(variant, minlength=k)
-    totals = ledger.totals - left_out
+    busy = np.zeros(len(ledger.units), dtype=bool)
+    for values in columns.values():
+        busy |= values != 0
+    k, of = len(ledger.variants), ledger.units.variant
+    totals = ledger.totals - (0 if keep is None else np.bincount(of[~keep], minlength=k))
+    listed = np.flatnonzero(busy if keep is None else busy & keep)  # a listed unit may still have nothing but 0s
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(of[listed], minlength=k))])
     units = dict(zip(ledger.variants, map(int, totals), strict=True))
     cut = Cut(ledger.variants, listed, tuple(map(int, bounds)), units)
     ordered = {

@@ -4,8 +4,10 @@ Units that did nothing add to n alone, so the sums are driven by the few that di
 every metric, day, segment and other reading is then summed from the same columns.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -71,20 +73,19 @@ def count(conn: Connection, scope: Scope, variants: Sequence[str]) -> Counts:
     """Units by day and variant, from the exposures alone."""
     e, v = exposure, exposure.alias("v")
     mine = and_(e.c.experiment_id == scope.experiment_id, e.c.kind == "assigned", e.c.at <= scope.until)
-    times = (func.min(e.c.at), func.max(e.c.at))
-    met = conn.execute(select(e.c.day, e.c.variant, func.count(), *times).where(mine).group_by(e.c.day, e.c.variant))
-    rows = [(int(day), variant, int(units), first, last) for day, variant, units, first, last in met]
+    place = {variant: i for i, variant in enumerate(variants)}
+    rows = _by_day(conn, mine, place)
+    first_at, last_at = conn.execute(select(func.min(e.c.at), func.max(e.c.at)).where(mine)).one()
     entry = and_(e.c.experiment_id == v.c.experiment_id, e.c.kind == "assigned", e.c.unit_id == v.c.unit_id)
     watched = and_(v.c.experiment_id == scope.experiment_id, v.c.kind == "viewed", v.c.at <= scope.until)
     query = select(e.c.day, e.c.variant, func.count()).select_from(v.join(e, entry))
     seen = conn.execute(query.where(watched, e.c.at <= scope.until).group_by(e.c.day, e.c.variant)).all()
-    first_day = min((day for day, *_ in rows), default=0)
-    days = max((day for day, *_ in rows), default=0) - first_day + 1
-    place = {variant: i for i, variant in enumerate(variants)}
+    first_day = min((day for day, _, _ in rows), default=0)
+    days = max((day for day, _, _ in rows), default=0) - first_day + 1
     entered, viewed = np.zeros((2, days, len(variants)), dtype=np.int64)
-    for day, variant, units, _, _ in rows:
-        if variant in place:
-            entered[day - first_day, place[variant]] += units
+    for day, at, units in rows:
+        if at < len(variants):
+            entered[day - first_day, at] += units
     for day, variant, units in seen:
         if variant in place:
             viewed[int(day) - first_day, place[variant]] += int(units)
@@ -97,11 +98,31 @@ def count(conn: Connection, scope: Scope, variants: Sequence[str]) -> Counts:
         first_day=first_day,
         entered=entered,
         viewed=viewed,
-        strays=sum(units for _, variant, units, _, _ in rows if variant not in place),
+        strays=sum(units for _, at, units in rows if at == len(variants)),
         crossovers={row.variant: row.units for row in conn.execute(_crossovers(scope, identities))},
-        first_at=min((first for *_, first, _ in rows), default=None),
-        last_at=max((last for *_, last in rows), default=None),
+        first_at=first_at,
+        last_at=last_at,
     )
+
+
+def _by_day(conn: Connection, mine: ColumnElement[bool], place: Mapping[str, int]) -> list[tuple[int, int, int]]:
+    """Entries by day and variant, the last variant for strays; a day and a variant make one number of each row.
+
+    SQLite would sort every row to group them, in twice the time that it takes to hand over their numbers.
+    """
+    many = len(place) + 1
+    variant = case(*((exposure.c.variant == key, at) for key, at in place.items()), else_=len(place))
+    code = (exposure.c.day * many + variant).label("code")
+    if conn.dialect.name == "sqlite":
+        parts = conn.execute(select(code).where(mine)).partitions(_CHUNK)
+        found: Counter[int] = Counter()
+        for rows in parts:
+            found.update(map(itemgetter(0), rows))
+        counted = list(found.items())
+    else:
+        grouped = select(code, func.count()).where(mine).group_by(code)
+        counted = [(int(one), int(units)) for one, units in conn.execute(grouped)]
+    return [(one // many, one % many, units) for one, units in counted]
 
 
 def identities_of(conn: Connection, scope: Scope) -> Identities | None:

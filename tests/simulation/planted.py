@@ -239,10 +239,10 @@ def facts(book: Ledger) -> Facts:
     )  # fmt: skip
 
 
-def read(truth: str, seed: int) -> Report:
-    """The report of one simulated test."""
+def read(truth: str, seed: int, brief: bool = True) -> Report:
+    """The report of one simulated test, without its groups and daily series: neither is part of a sentence."""
     book = ledger(TRUTHS[truth](np.random.default_rng([seed, *truth.encode()])))
-    return compose(book, facts(book))
+    return compose(book, facts(book), brief=brief)
 
 
 def said(report: Report) -> frozenset[str]:

@@ -18,8 +18,9 @@ def test_a_planted_truth_is_said_and_its_opposite_is_not(truth: str) -> None:
         assert runs <= max(found.allowed(sentence), 0), f"{truth}: {sentence} in {runs} of {RUNS} runs"
 
 
-def test_the_same_seed_says_the_same() -> None:
-    assert said(read("no lift", 3)) == said(read("no lift", 3))
+def test_a_brief_report_says_what_the_whole_one_says() -> None:
+    for truth in ("true lift", "fatigue"):
+        assert said(read(truth, 3)) == said(read(truth, 3, brief=False))
 
 
 def test_every_truth_names_what_is_right_and_what_is_wrong() -> None:
