@@ -27,6 +27,7 @@ from webapp.ui import (
     keys,
     language,
     look,
+    planner,
     quarantine,
     rehearsals,
     reports,
@@ -84,7 +85,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(words.GLOBALS, SETTINGS=ROOMS, SETTINGS_BLUEPRINTS=BLUEPRINTS)
     rooms = (
         look, signing_in, experiments, define, actions, changing, emergency, home, reports,
-        catalogue, rehearsals, quarantine, keys,
+        catalogue, rehearsals, quarantine, planner, keys,
         storefront, placements, layers, audiences, metrics, people, trail, visitor,
     )  # fmt: skip
     for room in rooms:
