@@ -4,11 +4,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
+from experiments.service.settings import create_key
+from experiments.storage.database import writing
 from tests.shop import Shop, open_shop
 from tests.ui.browser import Browser
 from webapp import create_app
+from webapp.clock import now
 from webapp.config import Settings
+from webapp.lab import new_token
 
 
 @pytest.fixture
@@ -39,3 +44,16 @@ def sign_in(app: Flask, shop: Shop) -> Callable[[str], Browser]:
 def editor(sign_in: Callable[[str], Browser]) -> Browser:
     """Somebody who defines experiments."""
     return sign_in("editor")
+
+
+@pytest.fixture
+def api(app: Flask, shop: Shop) -> Callable[..., TestResponse]:
+    """The management API with an admin key: `api("get", path)`."""
+    with writing(shop.engine) as conn:
+        key = create_key(conn, shop.storefront.id, "admin", new_token(), now(), "test")
+    client = app.test_client()
+
+    def call(method: str, path: str, **given: object) -> TestResponse:
+        return client.open(path, method=method, headers={"Authorization": f"Bearer {key}"}, **given)  # type: ignore[arg-type]  # werkzeug's many arguments
+
+    return call
