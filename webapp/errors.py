@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 import orjson
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from experiments.errors import (
     Conflict,
@@ -79,6 +79,8 @@ def problem_of(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
         return status, headers, problem(status, error.code, error.message)
     if isinstance(error, HTTPException) and error.code is not None:
         code = (error.name or "error").lower().replace(" ", "_")
+        if isinstance(error, MethodNotAllowed):
+            headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
         return error.code, headers, problem(error.code, code, error.description or error.name)
     log.error("unforeseen error", exc_info=error)
     return 500, headers, problem(500, "internal_error", "Something went wrong here; it has been logged")

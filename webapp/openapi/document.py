@@ -154,7 +154,7 @@ def _refused(route: Route, operation: Operation) -> set[int]:
         return set(operation.only_refuses)
     refused = set(operation.refuses) | (set(_KEYED) if operation.keys else set())
     refused |= set(_WITH_BODY) if operation.body is not None else set()
-    return refused | ({404} if (route.arguments and route.method != "POST") or route.choice else set())
+    return refused | ({404} if route.arguments else set())
 
 
 def _refusal(status: int, operation: Operation) -> Schema:

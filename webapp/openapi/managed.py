@@ -9,7 +9,9 @@ from experiments.definition import Definition
 from experiments.lifecycle import Action, State
 from experiments.metrics import Direction, MetricType
 from experiments.offers import Bundle, CrossSell, Upsell
+from experiments.served import RefusalCode
 from experiments.signals import Consent
+from webapp.openapi.answers import ServedOffer
 
 
 class LocalTime(msgspec.Struct, frozen=True):
@@ -57,6 +59,18 @@ class ExperimentAnswer(Definition, frozen=True, kw_only=True, forbid_unknown_fie
     decision: Decided | None
     actions: list[Action]
     times: Times
+
+
+class DecisionAnswer(msgspec.Struct, frozen=True):
+    """A decision with the report that it was made by, as it was then."""
+
+    experiment: str
+    decision: Decided | None
+    decided_at: str
+    data_until: str
+    fingerprint: str
+    code_version: str
+    report: dict[str, Any]
 
 
 class ExperimentList(msgspec.Struct, frozen=True):
@@ -274,3 +288,45 @@ class AudienceList(msgspec.Struct, frozen=True):
     """The saved audiences."""
 
     audiences: list[AudienceAnswer]
+
+
+class Margin(msgspec.Struct, frozen=True):
+    """What is left of an offer's price after the cost of its goods."""
+
+    amount: str
+    share: float
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """What one variant shows there, or why it cannot."""
+
+    variant: str
+    offer: ServedOffer | None
+    refusal: RefusalCode | None
+    margin: Margin | None
+    product_id: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PastRefusals(msgspec.Struct, frozen=True):
+    """How often a variant could have been shown, and why not."""
+
+    variant: str
+    shown: int
+    refusals: dict[str, int]
+
+
+class Past(msgspec.Struct, frozen=True):
+    """What the offers would have met on the last days' carts."""
+
+    days: int
+    carts: int
+    eligible: int
+    variants: list[PastRefusals]
+
+
+class Rehearsal(msgspec.Struct, frozen=True):
+    """Every variant as a visitor would see it, and what the last days say."""
+
+    could_enter: bool
+    variants: list[Scene]
+    past: Past

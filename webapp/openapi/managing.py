@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from experiments.audiences import AudienceInput
 from experiments.layers import LayerInput
 from experiments.service.settings import PlacementChange, StorefrontChange
+from webapp.api import offers
 from webapp.api.management import DecisionInput, DuplicateInput
 from webapp.api.products import LARGEST_PAGE, PAGE
 from webapp.api.traffic import PlacementInput, PreviewInput
@@ -46,6 +47,7 @@ EXPERIMENTS: Mapping[str, Operation] = {
         tag="Experiments", body=DecisionInput, answer=managed.ExperimentAnswer, refuses=(409,),
         example={"decision": "ship", "variant": "bundle", "reason": "It earns more."},
     ),
+    "management.read_experiment_decision": Operation(tag="Experiments", answer=managed.DecisionAnswer),
     "management.duplicate_experiment": Operation(
         tag="Experiments", body=DuplicateInput, answer=managed.ExperimentAnswer, status=201, refuses=(409,),
         example={"key": "cart-offers-again"},
@@ -69,6 +71,14 @@ SHOP: Mapping[str, Operation] = {
     "offers.replace_offer": Operation(
         tag="Offers", body=ref("SavedOfferChange"), answer=managed.SavedOfferAnswer, refuses=(409,),
         example=examples.SAVED_OFFER, path={"key": "tea-to-go"},
+    ),
+    "previews.preview": Operation(
+        tag="Offers",
+        body=offers.PreviewInput,
+        answer=managed.Rehearsal,
+        refuses=(404,),
+        name="rehearse",
+        example={"experiment": examples.EXPERIMENT, "context": {"product_id": "A1"}},
     ),
     "offers.audit_offer": Operation(tag="Offers", answer=managed.AuditTrail, path={"key": "tea-to-go"}),
     "products.list_products": Operation(

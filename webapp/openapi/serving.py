@@ -46,7 +46,8 @@ HOT: Mapping[str, Operation] = {
     ),
     "checkout.answer_check": Operation(
         tag="Serving", keys=ANY_KEY, body=CheckInput, body_media=TEXT_MEDIA, answer=PriceCheck,
-        example=examples.PRICE_CHECK, told={"valid": False, "reason": "bad_token"}, refuses=(415,), name="check_price",
+        example=examples.PRICE_CHECK, told={"valid": False, "reason": "bad_token"}, name="check_price",
+        only_refuses=(400, 401, 403, 413, 415, 422, 503),
         summary="Whether the price that a visitor was shown holds at the checkout, and if not, why.",
     ),
 }  # fmt: skip
