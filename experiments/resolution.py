@@ -22,6 +22,7 @@ from experiments.served import Context, Refusal, RefusalCode, ServedOffer
 __all__ = ["Context", "Refusal", "RefusalCode", "Resolver", "ServedOffer", "is_dated"]
 
 Shown = Upsell | CrossSell | Bundle
+_NOTHING = ServedOffer(NoOffer())
 
 
 class Resolver:
@@ -34,7 +35,7 @@ class Resolver:
     def resolve(self, offer: Offer, salt: str, context: Context, now: Micros) -> ServedOffer | Refusal:
         """What `offer` comes to here; `salt` (experiment and variant) makes the offer's id its own."""
         if isinstance(offer, NoOffer):
-            return ServedOffer(offer)
+            return _NOTHING
         if offer.valid_from is not None and now < micros(offer.valid_from):
             return Refusal("expired")
         if offer.valid_until is not None and now >= micros(offer.valid_until):

@@ -1,7 +1,7 @@
 """What came of an offer for one visitor: it is served, at a price that holds, or refused with a reason."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
@@ -68,7 +68,8 @@ class ServedOffer(msgspec.Struct, frozen=True, dict=True):
         kept: str | None = self.__dict__.get("offer_id")
         if kept is None:
             parts = (self.salt, *[p.product_id for p in self.products], str(self.price), self.currency)
-            kept = self.__dict__["offer_id"] = "of_" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
+            told = "\x1f".join(parts).encode()
+            kept = self.__dict__["offer_id"] = "of_" + blake2b(told, digest_size=10).hexdigest()
         return kept
 
     def every(self) -> Iterator["ServedOffer"]:

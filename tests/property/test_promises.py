@@ -27,7 +27,7 @@ def changed(catalogue: Catalogue, prices: list[tuple[int, int]]) -> Catalogue:
     return Catalogue(found, catalogue.currency)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(catalogues(), histories, admitted, contexts, st.lists(changes, min_size=1, max_size=4))
 def test_a_promised_price_is_shown_again_unless_it_has_become_untrue(
     catalogue: Catalogue, history: History, offer: Offer, context: Context, days: list[list[tuple[int, int]]]
@@ -60,6 +60,7 @@ def is_true(shown: ServedOffer, today: Catalogue) -> bool:
     return shown.price < regular if isinstance(shown.offer, Bundle) else shown.price <= regular
 
 
+@settings(deadline=None)  # machines that do other work are slow
 @given(st.integers(0, 10**7))
 def test_a_promise_holds_a_day_and_an_hours_promises_are_alike(after: int) -> None:
     shop = Catalogue({}, "EUR")
