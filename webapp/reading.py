@@ -63,9 +63,7 @@ class KeptReports:
         experiment, mark = self._mark(storefront, key, at)
         if (fresh := self._fresh(name, mark, at)) is not None:
             return fresh
-        with self._lock:
-            making = self._making.setdefault(name, threading.Lock())
-        with making:
+        with self.making(name):
             if (fresh := self._fresh(name, mark, at)) is not None:
                 return fresh
             with reading(self._engine) as conn:
@@ -76,6 +74,11 @@ class KeptReports:
                 while len(self._held) > MOST_KEPT:
                     self._making.pop(self._held.popitem(last=False)[0], None)
             return found
+
+    def making(self, name: Key) -> threading.Lock:
+        """Held while the report of that name is made."""
+        with self._lock:
+            return self._making.setdefault(name, threading.Lock())
 
     def _mark(self, storefront: Storefront, key: str, at: Micros) -> tuple[Experiment, tuple[Any, ...]]:
         with reading(self._engine) as conn:

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import threading
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -14,6 +15,7 @@ from experiments.service import defining
 from experiments.storage.database import writing
 from tests.shop import NOW, Shop, experiment, exposed, order
 from tests.ui.browser import Browser
+from webapp.reading import KeptReports
 from webapp.ui import formats
 
 BASE = "/s/shop/experiments/offers"
@@ -64,6 +66,82 @@ def test_the_json_is_the_reports_and_the_csv_has_the_same_numbers(shop: Shop, ed
             row = found[metric["metric"], c["variant"]]
             for name, value in (("difference", c["difference"]["estimate"]), ("lift_low", c["lift"]["low"])):
                 assert row[name] == ("" if value is None else str(value))
+
+
+def test_the_page_shows_the_json_s_numbers_on_every_scale(shop: Shop, editor: Browser) -> None:
+    shop.define(experiment(analysis={"minimum_days": 0, "sequential": False, "target_mde": "5%"}))
+    sell(shop)
+    report = json.loads(editor.get(f"{BASE}/report.json").data)
+    primary = next(m for m in report["metrics"] if m["role"] == "primary")
+    bundle = next(c for c in primary["comparisons"] if c["variant"] == "bundle")
+    worth = next(w for w in report["worth"] if (w["variant"], w["metric"]) == ("bundle", primary["metric"]))
+    shown = {
+        "relative": formats.lift(bundle["lift"]["estimate"]),
+        "absolute": formats.difference(bundle["difference"]["estimate"], "money", "EUR"),
+        "day": "+" + formats.rounded(worth["a_day"]["estimate"], "EUR"),
+        "year": "+" + formats.rounded(worth["a_year"]["estimate"], "EUR"),
+    }
+    for scale, text in shown.items():
+        page = editor.text(f"{BASE}/report?scale={scale}")
+        assert text in page, scale
+        assert f'scale={scale}" aria-current="true"' in page
+    for part in report["decompositions"][0]["parts"]:
+        assert formats.rounded(abs(part["total"]), "EUR") in page
+    for row in report["sensitivity"]:
+        assert (row["conclusion"] is None) == (row["reason"] is not None and row["p_value"] is None)
+
+
+def test_a_level_of_a_segment_is_read_alone_and_decides_nothing(shop: Shop, editor: Browser) -> None:
+    shop.define(experiment(analysis={"minimum_days": 0, "sequential": False}))
+    sell(shop)
+    page = editor.text(f"{BASE}/report?segment=visitor:new")
+    assert "Exploratory: one group alone." in page
+    assert 'id="verdict"' not in page
+    assert editor.get(f"{BASE}/report?segment=colour:red").status_code == 404
+
+
+def test_every_table_can_be_taken_along(shop: Shop, editor: Browser) -> None:
+    shop.define(experiment(analysis={"minimum_days": 0}))
+    sell(shop)
+    report = json.loads(editor.get(f"{BASE}/report.json").data)
+    rows = list(csv.DictReader(io.StringIO(editor.text(f"{BASE}/report.csv?table=worth"))))
+    estimates = [w["a_day"]["estimate"] for w in report["worth"]]
+    assert [row["a_day"] for row in rows] == ["" if x is None else str(x) for x in estimates]
+    days = list(csv.DictReader(io.StringIO(editor.text(f"{BASE}/report.csv?table=days"))))
+    assert sum(int(row["units"]) for row in days) == sum(v["units"] for v in report["variants"])
+    assert editor.get(f"{BASE}/report.csv?table=nothing").status_code == 404
+
+
+def test_a_report_is_kept_until_its_data_or_its_definition_change(shop: Shop) -> None:
+    shop.define(experiment())
+    sell(shop, 80)
+    kept, at = KeptReports(shop.engine), Micros(NOW + 10)
+    first = kept.read(shop.storefront, "offers", at)
+    assert kept.read(shop.storefront, "offers", Micros(at + 1)) is first
+    assert shop.convert(order("late", "v1", "5.00"), now=Micros(NOW + 3)).accepted == 1
+    second = kept.read(shop.storefront, "offers", Micros(at + 2))
+    assert second is not first
+    assert second.report["orders_per_visitor"] != first.report["orders_per_visitor"]
+    act(shop, "stop")
+    assert kept.read(shop.storefront, "offers", Micros(at + 3)).report.state == "stopped"
+    assert kept.read(shop.storefront, "offers", Micros(at + 4), lag=10).at == at + 3
+
+
+def test_nobody_waits_for_a_report_but_who_asks_for_the_same(shop: Shop) -> None:
+    """While one report is being made an assignment is answered, written down, and another report is read."""
+    shop.define(experiment())
+    shop.define(experiment("others"))
+    sell(shop, 40)
+    kept = KeptReports(shop.engine)
+    making = kept.making((int(shop.storefront.id), "offers", None))
+    with making:  # as while it is made
+        waiting = threading.Thread(target=kept.read, args=(shop.storefront, "offers", Micros(NOW + 10)))
+        waiting.start()
+        assert shop.expose(exposed("met-meanwhile", "control"), now=Micros(NOW + 5)).accepted == 1
+        assert kept.read(shop.storefront, "others", Micros(NOW + 10)).report.experiment == "others"
+        assert waiting.is_alive()
+    waiting.join(60)
+    assert not waiting.is_alive()
 
 
 def test_before_the_minimum_run_time_no_conclusion_is_offered(shop: Shop, editor: Browser) -> None:
