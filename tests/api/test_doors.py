@@ -1,6 +1,7 @@
 """One behaviour, two doors: what Flask's route answers, the thin WSGI door answers too."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -71,9 +72,15 @@ def test_a_body_in_chunks_is_read_as_any_other(server: Server) -> None:
     headers = {"Authorization": f"Bearer {shop.secret.key}", "Content-Type": "application/json"}
     asked = b'{"visitor_id":"v1","placement":"cart","context":{"product_id":"A1"},"record":false}'
     context = b'{"context":{"targetingKey":"v1","product_id":"A1"}}'
+    session = requests.Session()  # one connection, and so one worker
+    session.headers |= headers
+    until = time.monotonic() + 30
+    while session.post(server.url + "/v1/assignments", data=asked, timeout=10).json()["reason"] != "assigned":
+        assert time.monotonic() < until
+        time.sleep(0.1)
     for path, body in (("/v1/assignments", asked), ("/ofrep/v1/evaluate/flags/cart", context)):
-        whole = requests.post(server.url + path, data=body, headers=headers, timeout=10)
-        in_parts = requests.post(server.url + path, data=iter([body[:9], body[9:]]), headers=headers, timeout=10)
+        whole = session.post(server.url + path, data=body, timeout=10)
+        in_parts = session.post(server.url + path, data=iter([body[:9], body[9:]]), timeout=10)
         assert whole.status_code == 200
         assert in_parts.json() == whole.json()
     endless = requests.post(
