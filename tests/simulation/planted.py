@@ -146,9 +146,9 @@ def sold_out(rng: Generator) -> Drawn:
 
 
 def broken_split(rng: Generator) -> Drawn:
-    """A twelfth of the variant's visitors without an order are never recorded."""
+    """Two in eleven of the variant's visitors without an order are never recorded."""
     d = people(rng, 2 * UNITS)
-    lost = (d.variant == 1) & (rng.random(len(d.variant)) < 0.12)
+    lost = (d.variant == 1) & (rng.random(len(d.variant)) < 0.18)
     lost[d.unit] = False
     place = np.cumsum(~lost) - 1
     return replace(
