@@ -73,7 +73,7 @@ def test_a_body_in_chunks_is_read_as_any_other(server: Server) -> None:
     asked = b'{"visitor_id":"v1","placement":"cart","context":{"product_id":"A1"},"record":false}'
     context = b'{"context":{"targetingKey":"v1","product_id":"A1"}}'
     session = requests.Session()  # one connection, and so one worker
-    session.headers |= headers
+    session.headers.update(headers)
     until = time.monotonic() + 30
     while session.post(server.url + "/v1/assignments", data=asked, timeout=10).json()["reason"] != "assigned":
         assert time.monotonic() < until
