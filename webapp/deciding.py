@@ -20,13 +20,18 @@ def decide(
     """Ship a variant to everyone, or none, and keep the report that it was decided by."""
     before = get_experiment(conn, storefront.id, key)
     decided = defining.decide(conn, storefront, key, variant, reason, actor, now)
+    keep_snapshot(conn, storefront, before, now)
+    return decided
+
+
+def keep_snapshot(conn: Connection, storefront: Storefront, experiment: Experiment, at: Micros) -> None:
+    """Keep the report as it was at that time, for good."""
     try:
-        report = experiment_report(conn, storefront, before, now).to_dict()
+        report = experiment_report(conn, storefront, experiment, at).to_dict()
     except NotEstimable as refusal:  # nobody ever entered: the case can be closed all the same
         report = {"reason": refusal.message}
-    made = DecisionSnapshot(now, now, before.definition.fingerprint, version("offerlab"), report)
-    keep_decision(conn, decided.id, made)
-    return decided
+    made = DecisionSnapshot(at, at, experiment.definition.fingerprint, version("offerlab"), report)
+    keep_decision(conn, experiment.id, made)
 
 
 def decision_json(experiment: Experiment, made: DecisionSnapshot) -> dict[str, Any]:

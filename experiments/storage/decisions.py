@@ -32,6 +32,14 @@ def keep_decision(conn: Connection, experiment_id: ExperimentId, made: DecisionS
     )  # fmt: skip
 
 
+def has_decision(conn: Connection, experiment_id: ExperimentId) -> bool:
+    """Whether there is a snapshot."""
+    return (
+        conn.execute(select(decision.c.experiment_id).where(decision.c.experiment_id == experiment_id)).first()
+        is not None
+    )
+
+
 def read_decision(conn: Connection, experiment_id: ExperimentId) -> DecisionSnapshot:
     """The snapshot of an experiment's decision; NotFound where nothing is decided, or was before they were kept."""
     row = conn.execute(select(decision).where(decision.c.experiment_id == experiment_id)).first()

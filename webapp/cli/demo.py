@@ -39,6 +39,7 @@ def command(port: int, database: str | None) -> None:
             click.echo("Filling the database with a demo: three weeks of a coffee shop. This takes a moment.", err=True)
             storefront.fill(engine, now())
             _suggest(engine)
+            _keep_decisions(engine)
         keys_file = _keys_file(engine)
         keys = _keys(engine, keys_file, now())
         link = _login_link(engine, url, now())
@@ -62,6 +63,21 @@ def _suggest(engine: "Engine") -> None:
     with reading(engine) as conn:
         demo = get_storefront(conn, KEY)
     recommending.refresh(engine, demo, now())
+
+
+def _keep_decisions(engine: "Engine") -> None:
+    """The reports that the demo's decisions were made by, as they were then."""
+    from experiments.demo.storefront import KEY
+    from experiments.storage.database import writing
+    from experiments.storage.registry import experiments
+    from experiments.storage.storefronts import get_storefront
+    from webapp.deciding import keep_snapshot
+
+    with writing(engine) as conn:
+        demo = get_storefront(conn, KEY)
+        for experiment in experiments(conn, demo.id):
+            if experiment.decided_at is not None:
+                keep_snapshot(conn, demo, experiment, experiment.decided_at)
 
 
 def _keys_file(engine: "Engine") -> Path:

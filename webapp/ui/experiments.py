@@ -13,6 +13,7 @@ from experiments.definition import Definition
 from experiments.lifecycle import State, possible
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import reading
+from experiments.storage.decisions import has_decision
 from experiments.storage.drafts import draft_of, drafts
 from experiments.storage.registry import AuditEntry, Experiment, experiments, get_experiment, read_audit
 from experiments.storage.storefronts import placements
@@ -103,6 +104,7 @@ def detail(key: str) -> ResponseReturnValue:
         slots = {p.key: p for p in placements(conn, here().id)}
         others = [e for e in known_experiments(conn) if e.key != key]
         kept = draft_of(conn, here().id, key)
+        has_snapshot = has_decision(conn, found.id)
     view = the_view()
     definition = found.definition
     can = possible(found.state)
@@ -120,6 +122,7 @@ def detail(key: str) -> ResponseReturnValue:
         trail=[(entry, _changes(entry)) for entry in trail],
         neighbours=neighbours(found, others),
         draft=kept,
+        has_snapshot=has_snapshot,
         links=preview_links(found, at) if current_user.may("editor") else [],
         call=example_call(definition),
         address=url_for("signing_in.home", _external=True).rstrip("/"),

@@ -19,6 +19,7 @@ from webapp.ui import (
     actions,
     catalogue,
     changing,
+    decided,
     define,
     emergency,
     experiments,
@@ -85,7 +86,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(words.GLOBALS, SETTINGS=ROOMS, SETTINGS_BLUEPRINTS=BLUEPRINTS)
     rooms = (
         look, signing_in, experiments, define, actions, changing, emergency, home, reports,
-        catalogue, rehearsals, quarantine, planner, keys,
+        catalogue, rehearsals, quarantine, planner, decided, keys,
         storefront, placements, layers, audiences, metrics, people, trail, visitor,
     )  # fmt: skip
     for room in rooms:
