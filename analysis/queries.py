@@ -4,10 +4,8 @@ Units that did nothing add to n alone, so the sums are driven by the few that di
 every metric, day, segment and other reading is then summed from the same columns.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -106,22 +104,12 @@ def count(conn: Connection, scope: Scope, variants: Sequence[str]) -> Counts:
 
 
 def _by_day(conn: Connection, mine: ColumnElement[bool], place: Mapping[str, int]) -> list[tuple[int, int, int]]:
-    """Entries by day and variant, the last variant for strays; a day and a variant make one number of each row.
-
-    SQLite would sort every row to group them, in twice the time that it takes to hand over their numbers.
-    """
+    """Entries by day and variant, the last variant for strays; one number of both groups faster than the two do."""
     many = len(place) + 1
     variant = case(*((exposure.c.variant == key, at) for key, at in place.items()), else_=len(place))
     code = (exposure.c.day * many + variant).label("code")
-    if conn.dialect.name == "sqlite":
-        parts = conn.execute(select(code).where(mine)).partitions(_CHUNK)
-        found: Counter[int] = Counter()
-        for rows in parts:
-            found.update(map(itemgetter(0), rows))
-        counted = list(found.items())
-    else:
-        grouped = select(code, func.count()).where(mine).group_by(code)
-        counted = [(int(one), int(units)) for one, units in conn.execute(grouped)]
+    rows = conn.execute(select(code, func.count()).where(mine).group_by(code))
+    counted = [(int(one), int(units)) for one, units in rows]
     return [(one // many, one % many, units) for one, units in counted]
 
 
