@@ -267,7 +267,7 @@ def _refund(given: RefundInput, now: Micros, zone: tzinfo) -> Conversion:
 def _other(given: OtherInput, raw: bytes, now: Micros, zone: tzinfo, new_id: NewId) -> Conversion:
     if given.visitor_id is None and given.customer_id is None:
         raise Invalid.at("visitor_id", "is required (or customer_id)")
-    if given.value is not None and not (given.value.is_finite() and abs(given.value) <= 10**15):
+    if given.value is not None and not (given.value.is_finite() and given.value.copy_abs() <= 10**15):
         raise Invalid.at("value", f"{given.value} is not a number to add up")
     at = _when(given.occurred_at, now)
     return Conversion(

@@ -61,7 +61,7 @@ def to_minor(amount: Decimal, currency: str, field: str, *, exact: bool = False)
     even; with `exact`, as for prices that people type, more decimals than the currency has are refused.
     """
     places = exponent(currency)
-    if not amount.is_finite() or abs(amount) > LARGEST_MINOR:
+    if not amount.is_finite() or amount.copy_abs() > LARGEST_MINOR:
         raise Invalid.at(field, f"{amount} is not an amount of money")
     try:
         minor = (amount.scaleb(places)).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)

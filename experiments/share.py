@@ -1,6 +1,6 @@
 """A share of one: written `5%` by people, `0.05` by programs."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 
 from experiments.errors import Invalid
 
@@ -10,8 +10,8 @@ def parse_share(text: str, field: str) -> Decimal:
     cleaned = text.strip()
     try:
         share = Decimal(cleaned[:-1].strip()) / 100 if cleaned.endswith("%") else Decimal(cleaned)
-    except InvalidOperation:
+    except DecimalException:  # also of what is beyond any exponent
         share = Decimal("NaN")
-    if not share.is_finite() or abs(share) > 100:
+    if not share.is_finite() or share.copy_abs() > 100:
         raise Invalid.at(field, f"{text!r} is not a share: write 5% or 0.05")
     return share

@@ -168,7 +168,7 @@ def _other(kind: str, properties: Mapping[str, Any], context: Context) -> Record
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         with suppress(InvalidOperation):  # a value that is no number is no reason to lose the event
             number = Decimal(str(value).strip())
-            found |= {"value": str(number)} if number.is_finite() and abs(number) <= LARGEST_MINOR else {}
+            found |= {"value": str(number)} if number.is_finite() and number.copy_abs() <= LARGEST_MINOR else {}
     return found
 
 
@@ -235,7 +235,7 @@ def _number(value: object, name: str) -> Decimal:
         number = Decimal(str(value).strip()) if isinstance(value, int | float | str) else Decimal("NaN")
     except InvalidOperation:
         number = Decimal("NaN")
-    if not number.is_finite() or abs(number) > LARGEST_MINOR or isinstance(value, bool):
+    if not number.is_finite() or number.copy_abs() > LARGEST_MINOR or isinstance(value, bool):
         raise Invalid.at(name, f"{str(value)[:40]!r} is not a number")
     return number
 

@@ -27,7 +27,7 @@ def amount(given: Number, field: str) -> Decimal:
     """An amount to reckon with, 0 where none is given; Invalid where it is no money."""
     if given is None:
         return Decimal(0)
-    if not given.is_finite() or abs(given) > LARGEST_MINOR:
+    if not given.is_finite() or given.copy_abs() > LARGEST_MINOR:
         raise Invalid.at(field, f"{given} is not an amount of money")
     return given.quantize(SMALLEST) if given else Decimal(0)
 
