@@ -57,7 +57,7 @@ def offers(draw: st.DrawFn) -> dict[str, object]:
             bases = st.sampled_from(["*", "A1", "A2"])
             added = st.lists(products.map("D{}".format), min_size=1, max_size=3, unique=True)
             chosen = draw(st.dictionaries(bases, added, max_size=2))
-            picks = st.sampled_from(["bought_together", "bestsellers"])
+            picks = st.sampled_from(["bought_together", "bestsellers", "most_viewed", "similar"])
             offer |= {"pick": "explicit", "products": chosen} if chosen else {"pick": draw(picks)}
             offer |= {"limit": draw(st.integers(1, 12)), "discount": draw(st.none() | discount)}
         case _:
