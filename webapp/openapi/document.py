@@ -9,6 +9,7 @@ from typing import get_args
 
 from flask import Flask
 
+from experiments.identifiers import PLACEMENT_KEY
 from webapp.errors import PROBLEM_JSON, TITLES
 from webapp.openapi import examples
 from webapp.openapi.foreign import FOREIGN
@@ -36,6 +37,9 @@ SECURITY: Mapping[str, Schema] = {
 
 _ARGUMENT = re.compile(r"<(?:(?P<kind>\w+)(?:\((?P<choices>[^)]*)\))?:)?(?P<name>\w+)>")
 _LICENSE = {"name": "MIT", "identifier": "MIT"}
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_PART: Mapping[str, Schema] = {"placement": {"type": "string", "pattern": PLACEMENT_KEY.replace(r"\Z", "$")}}
+"""What stands in a path, where it is not any text."""
 _KEYED = (401, 403, 503)
 _WITH_BODY = (400, 413, 422)
 
@@ -118,7 +122,7 @@ def _described(route: Route, operation: Operation, by_shape: Mapping[int, Schema
 def _in_path(route: Route, operation: Operation) -> Iterator[Schema]:
     known = {**examples.PATHS, **operation.path}
     for name in route.arguments:
-        shown = {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        shown = {"name": name, "in": "path", "required": True, "schema": _PART.get(name, _TEXT)}
         yield shown | ({"example": known[name]} if name in known else {})
 
 
