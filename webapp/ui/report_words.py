@@ -59,7 +59,7 @@ CONCLUSIONS = {
 TONES = {"good": "success", "bad": "danger", "warn": "warning", "info": "info"}
 
 TERMS = {
-    "lift": _("The change relative to control: +5% is 5 more for each 100 of control."),
+    "lift": _("The change relative to control, +5%: 5 more for each 100 of control."),
     "interval": _("The range that holds the true change in 95 of 100 experiments like this one, unless the plan says "
                   "another share."),
     "p": _("How often chance alone would make a difference this large or larger. Small is strong evidence."),
