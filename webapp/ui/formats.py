@@ -5,6 +5,9 @@ from datetime import date, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from babel.dates import format_date
+from babel.numbers import get_decimal_symbol, get_group_symbol
+from flask_babel import get_locale
 from markupsafe import Markup
 
 from experiments.metrics import BUILT_IN, MONEY_COLUMNS
@@ -31,20 +34,20 @@ def money(minor: int, currency: str) -> str:
     """Minor units with the currency's sign: 1999 EUR is €19.99."""
     sign = "−" if minor < 0 else ""
     whole, point, decimals = to_decimal(abs(minor), currency).partition(".")
-    return f"{sign}{_symbol(currency)}{int(whole):,}{point}{decimals}"
+    return f"{sign}{_symbol(currency)}{_signs(f'{int(whole):,}{point}{decimals}')}"
 
 
 def major(amount: float, currency: str) -> str:
     """Major units, as reports give them; a decimal more than the currency has for small amounts."""
     places = exponent(currency) + (1 if abs(amount) < 1 else 0)
-    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{abs(amount):,.{places}f}"
+    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{_signs(f'{abs(amount):,.{places}f}')}"
 
 
 def rounded(amount: float, currency: str) -> str:
     """Major units; without decimals where the amount is large enough to do without."""
     if abs(amount) < 1000:
         return major(amount, currency)
-    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{abs(amount):,.0f}"
+    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{_signs(f'{abs(amount):,.0f}')}"
 
 
 def value(amount: float | None, kind: Kind, currency: str) -> str:
@@ -53,7 +56,7 @@ def value(amount: float | None, kind: Kind, currency: str) -> str:
         return DASH
     if kind == "money":
         return major(amount, currency)
-    return f"{amount * 100:.2f}%" if kind == "share" else f"{amount:,.4g}"
+    return _signs(f"{amount * 100:.2f}%" if kind == "share" else f"{amount:,.4g}")
 
 
 def difference(amount: float | None, kind: Kind, currency: str) -> str:
@@ -63,7 +66,7 @@ def difference(amount: float | None, kind: Kind, currency: str) -> str:
     sign = "+" if amount > 0 else "−" if amount < 0 else "±"
     if kind == "money":
         return sign + major(abs(amount), currency)
-    return f"{sign}{abs(amount) * 100:.2f} pp" if kind == "share" else f"{sign}{abs(amount):,.4g}"
+    return sign + _signs(f"{abs(amount) * 100:.2f} pp" if kind == "share" else f"{abs(amount):,.4g}")
 
 
 def lift(share: float | None) -> str:
@@ -72,29 +75,29 @@ def lift(share: float | None) -> str:
         return DASH
     size = abs(share) * 100
     sign = "+" if share > 0 else "−" if share < 0 else "±"
-    return f"{sign}{size:,.0f}%" if size >= 100 else f"{sign}{size:.1f}%"
+    return sign + _signs(f"{size:,.0f}%" if size >= 100 else f"{size:.1f}%")
 
 
 def p_value(p: float | None) -> str:
     """A p-value with as many digits as one reads."""
     if p is None:
         return DASH
-    return "<0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
+    return _signs("<0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}")
 
 
 def percent(hundredths: int) -> str:
     """Hundredths of a percent: 2550 is 25.5%."""
-    return f"{hundredths / 100:.2f}".rstrip("0").rstrip(".") + "%"
+    return _signs(f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")) + "%"
 
 
 def share(part: float | None) -> str:
     """A share of one as a percent."""
-    return DASH if part is None else f"{part * 100:.1f}%"
+    return DASH if part is None else _signs(f"{part * 100:.1f}%")
 
 
 def count(number: int) -> str:
     """A count with its thousands."""
-    return f"{number:,}"
+    return _signs(f"{number:,}")
 
 
 def when(at: Micros | datetime | str | None, zone: ZoneInfo) -> str:
@@ -105,7 +108,7 @@ def when(at: Micros | datetime | str | None, zone: ZoneInfo) -> str:
     local = known.astimezone(zone)
     stamp = iso(at) if isinstance(at, int) else local.isoformat()
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        stamp, f"{local:%Y-%m-%d %H:%M:%S %Z}", f"{local.day} {local:%b %Y, %H:%M}"
+        stamp, f"{local:%Y-%m-%d %H:%M:%S %Z}", f"{_date(local)}, {local:%H:%M}"
     )
 
 
@@ -114,7 +117,21 @@ def day(at: Micros | None, zone: ZoneInfo) -> str:
     if at is None:
         return DASH
     local: date = moment(at).astimezone(zone).date()
-    return f"{local.day} {local:%b %Y}"
+    return _date(local)
+
+
+def _date(at: date) -> str:
+    locale = get_locale()
+    plain = locale is None or locale.language == "en"
+    return f"{at.day} {at:%b %Y}" if plain else format_date(at, "medium", locale)
+
+
+def _signs(figures: str) -> str:
+    """The figures with the reader's decimal sign and thousands."""
+    locale = get_locale()
+    if locale is None or locale.language == "en":
+        return figures
+    return figures.translate({ord(","): get_group_symbol(locale), ord("."): get_decimal_symbol(locale)})
 
 
 def _symbol(currency: str) -> str:
