@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
+from scipy.stats import binom, norm
 
 from analysis.analysis_plan import AnalysisPlan
 from analysis.compose import Facts, compose
@@ -288,9 +289,12 @@ class Tally:
     wrong: dict[str, int]
 
     def allowed(self, sentence: str) -> int:
-        """The most runs in which a wrong sentence may come: five standard deviations above its nominal rate."""
+        """The most runs in which a wrong sentence may come: more have a chance below that of five standard deviations.
+
+        By the binomial distribution itself: with few runs of a rare sentence the normal one is far too narrow.
+        """
         rate = WRONG[self.truth][sentence]
-        return int(np.floor(self.runs * rate + 5 * np.sqrt(self.runs * rate * (1 - rate))))
+        return int(binom.isf(norm.sf(5), self.runs, rate)) if rate else 0
 
 
 def tally(truth: str, seeds: Iterable[int]) -> Tally:
