@@ -55,6 +55,7 @@ def listing() -> ResponseReturnValue:
 def act() -> ResponseReturnValue:
     """Try events again or let them go: one, or all of one reason."""
     lab, ids = the_lab(), _chosen()
+    lab.snapshots.refresh(now())  # what was mended a moment ago, maybe by another process, has to be known by now
     doing = request.form.get("do")
     if doing == "replay":
         found = replay(lab.engine, the_view(), ids, all_doors(lab.engine))
@@ -83,6 +84,7 @@ def act() -> ResponseReturnValue:
 def deliver() -> ResponseReturnValue:
     """Try the webhooks that wait again, or let one go."""
     lab = the_lab()
+    lab.snapshots.refresh(now())
     if request.form.get("do") == "settle":
         inbox.settle(lab.engine, the_view(), request.form.get("id", 0, type=int), actor(), now())
         flash(gettext("The delivery is settled."), "success")
