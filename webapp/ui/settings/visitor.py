@@ -55,6 +55,7 @@ def show() -> ResponseReturnValue:
         asked = convert(_request(typed), AssignmentRequest)
     except Invalid as refusal:
         return _page(slots=slots, errors=by_field(refusal)), 422
+    the_lab().snapshots.refresh(now())  # support asks about this moment
     view, at, trace = the_view(), now(), Trace()
     made = decide(view, asked, at, held(the_lab()), trace=trace)
     found = {"answer": answer(asked, made), "steps": explanation(view, asked, made, trace, at)}
