@@ -1,7 +1,9 @@
 """Whatever comes in through any intake: never an error of ours, never a sum that changed."""
 
+import gzip
 import itertools
 import json
+import tracemalloc
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -191,3 +193,16 @@ def test_money_survives_in_every_exponent(here: Here, currency: str, amount: str
         {"event": "Order Completed", "anonymousId": "v1", "properties": order | {"currency": "BTC", "order_id": "b"}},
     )
     assert "b" not in here.ledger.orders()
+
+
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/track"])
+def test_a_small_body_that_swells_is_not_swallowed(here: Here, path: str) -> None:
+    """A hundred megabytes of one letter are a hundred kilobytes on the wire; no more than the limit is ever unpacked."""
+    bomb = gzip.compress(b'{"event": "' + b"x" * 100_000_000 + b'"}')
+    assert len(bomb) < 200_000
+    tracemalloc.start()
+    answer = here.send(path, bomb, {"Content-Encoding": "gzip", "Content-Type": "application/json"})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert answer.status_code == 413
+    assert peak < 20_000_000
