@@ -3,35 +3,47 @@
 from importlib.metadata import version
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from analysis.experiment import experiment_report
 from experiments.errors import NotEstimable
+from experiments.lifecycle import after
 from experiments.moment import Micros, iso
 from experiments.service import defining
+from experiments.storage.database import reading
 from experiments.storage.decisions import DecisionSnapshot, keep_decision
 from experiments.storage.registry import Experiment, get_experiment
 from experiments.storage.storefronts import Storefront
 
 
-def decide(
-    conn: Connection, storefront: Storefront, key: str, variant: str | None, reason: str, actor: str, now: Micros
-) -> Experiment:
-    """Ship a variant to everyone, or none, and keep the report that it was decided by."""
-    before = get_experiment(conn, storefront.id, key)
-    decided = defining.decide(conn, storefront, key, variant, reason, actor, now)
-    keep_snapshot(conn, storefront, before, now)
-    return decided
+def snapshot(engine: Engine, storefront: Storefront, key: str, now: Micros) -> DecisionSnapshot:
+    """The report to decide by; Conflict where there is nothing to decide.
+
+    It is read before the decision is written, so that events never wait for a report.
+    """
+    with reading(engine) as conn:
+        experiment = get_experiment(conn, storefront.id, key)
+        after(experiment.state, "decide")
+        return snapshot_of(conn, storefront, experiment, now)
 
 
-def keep_snapshot(conn: Connection, storefront: Storefront, experiment: Experiment, at: Micros) -> None:
-    """Keep the report as it was at that time, for good."""
+def snapshot_of(conn: Connection, storefront: Storefront, experiment: Experiment, at: Micros) -> DecisionSnapshot:
+    """The report as it was at that time."""
     try:
         report = experiment_report(conn, storefront, experiment, at).to_dict()
     except NotEstimable as refusal:  # nobody ever entered: the case can be closed all the same
         report = {"reason": refusal.message}
-    made = DecisionSnapshot(at, at, experiment.definition.fingerprint, version("offerlab"), report)
-    keep_decision(conn, experiment.id, made)
+    return DecisionSnapshot(at, at, experiment.definition.fingerprint, version("offerlab"), report)
+
+
+def decide(
+    conn: Connection, storefront: Storefront, key: str, variant: str | None, reason: str, actor: str,
+    made: DecisionSnapshot,
+) -> Experiment:  # fmt: skip
+    """Ship a variant to everyone, or none, and keep the report that it was decided by."""
+    decided = defining.decide(conn, storefront, key, variant, reason, actor, made.decided_at)
+    keep_decision(conn, decided.id, made)
+    return decided
 
 
 def decision_json(experiment: Experiment, made: DecisionSnapshot) -> dict[str, Any]:

@@ -38,7 +38,9 @@ def decided(engine: Engine, key: str = "shop") -> Shop:
     shop.convert(*orders, now=LATER)
     with writing(engine) as conn:
         defining.act(conn, shop.storefront, "same", "stop", "test", Micros(NOW + 14 * DAY))
-        deciding.decide(conn, shop.storefront, "same", None, "no lift", "test", DECIDED)
+    made = deciding.snapshot(engine, shop.storefront, "same", DECIDED)
+    with writing(engine) as conn:
+        deciding.decide(conn, shop.storefront, "same", None, "no lift", "test", made)
     return shop
 
 

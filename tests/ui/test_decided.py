@@ -19,7 +19,9 @@ def test_then_and_now_stand_side_by_side(shop: Shop, sign_in: SignIn) -> None:
         shop.convert(*(order(f"o-{variant}{i}", f"{variant}{i}", f"{30 + i}.00") for i in range(8)))
     with writing(shop.engine) as conn:
         defining.act(conn, shop.storefront, "same", "stop", "test", NOW)
-        deciding.decide(conn, shop.storefront, "same", None, "No lift worth its costs", "ann@shop.example", NOW)
+    made = deciding.snapshot(shop.engine, shop.storefront, "same", NOW)
+    with writing(shop.engine) as conn:
+        deciding.decide(conn, shop.storefront, "same", None, "No lift worth its costs", "ann@shop.example", made)
     viewer, path = sign_in("viewer"), f"/s/{shop.storefront.key}/experiments/same/decision/"
     before = viewer.text(path)
     assert "No lift worth its costs" in before

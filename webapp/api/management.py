@@ -153,7 +153,8 @@ def decide_experiment(key: str) -> Response:
     if given.decision == "ship" and given.variant is None:
         raise Invalid.at("variant", "is required to ship")
     variant = None if given.decision == "do_not_ship" else given.variant
-    return changes(lambda c, sf, actor: deciding.decide(c, sf, key, variant, given.reason, actor, now()))
+    made = deciding.snapshot(the_lab().engine, the_storefront(), key, now())
+    return changes(lambda c, sf, actor: deciding.decide(c, sf, key, variant, given.reason, actor, made))
 
 
 @blueprint.get("/experiments/<key>/decision")

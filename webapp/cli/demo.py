@@ -69,15 +69,16 @@ def _keep_decisions(engine: "Engine") -> None:
     """The reports that the demo's decisions were made by, as they were then."""
     from experiments.demo.storefront import KEY
     from experiments.storage.database import writing
+    from experiments.storage.decisions import keep_decision
     from experiments.storage.registry import experiments
     from experiments.storage.storefronts import get_storefront
-    from webapp.deciding import keep_snapshot
+    from webapp.deciding import snapshot_of
 
     with writing(engine) as conn:
         demo = get_storefront(conn, KEY)
         for experiment in experiments(conn, demo.id):
             if experiment.decided_at is not None:
-                keep_snapshot(conn, demo, experiment, experiment.decided_at)
+                keep_decision(conn, experiment.id, snapshot_of(conn, demo, experiment, experiment.decided_at))
 
 
 def _keys_file(engine: "Engine") -> Path:

@@ -123,7 +123,11 @@ def decide(key: str, ship: str | None, reason: str, storefront: str, database: s
     """Close the case."""
     from webapp import deciding
 
-    _done(database, storefront, lambda conn, sf: deciding.decide(conn, sf, key, ship, reason, ACTOR, now()))
+    with options.opened(database) as engine:
+        with reading(engine) as conn:
+            here = get_storefront(conn, storefront)
+        made = deciding.snapshot(engine, here, key, now())
+    _done(database, storefront, lambda conn, sf: deciding.decide(conn, sf, key, ship, reason, ACTOR, made))
 
 
 @command.command("duplicate")

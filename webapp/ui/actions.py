@@ -46,8 +46,9 @@ def act(key: str, action: str) -> ResponseReturnValue:
     """Do it."""
     lab = the_lab()
     try:
+        use_case = _use_case(key, action)
         with writing(lab.engine) as conn:
-            changed = _use_case(key, action)(conn, now())
+            changed = use_case(conn, now())
     except Invalid as refusal:
         return _confirm(key, action, list(refusal.errors)), 422
     except Conflict as refusal:
@@ -68,7 +69,8 @@ def _use_case(key: str, action: str) -> Callable[[Connection, Micros], Experimen
         return lambda conn, at: defining.duplicate(conn, storefront, key, new_key, who, at)
     if action == "decide":
         variant, reason = _decision()
-        return lambda conn, at: deciding.decide(conn, storefront, key, variant, reason, who, at)
+        made = deciding.snapshot(the_lab().engine, storefront, key, now())
+        return lambda conn, _: deciding.decide(conn, storefront, key, variant, reason, who, made)
     if action == "schedule":
         times = _times()
         return lambda conn, at: defining.schedule(conn, storefront, key, times, who, at)

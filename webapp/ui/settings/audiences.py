@@ -7,7 +7,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from experiments.audiences import Audience, audience_json
+from experiments.audiences import Audience, audience_json, named_audiences
 from experiments.errors import Conflict, Invalid, NotFound
 from experiments.service.settings import create_audience, replace_audience
 from experiments.storage.audiences import audiences
@@ -88,7 +88,7 @@ def _show(errors: Errors | None = None, changing: str | None = None, form: Any =
     with reading(the_lab().engine) as conn:
         found = list(audiences(conn, here().id).values())
         known = experiments(conn, here().id)
-    users = {a.key: [e for e in known if f'"{a.key}"' in json.dumps(e.definition.targeting)] for a in found}
+    users = {a.key: [e for e in known if a.key in named_audiences(e.definition.targeting)] for a in found}
     meant = {a.key: None if a.is_list else in_words(a.group["condition"]) for a in found}
     return render_template(
         "settings/audiences.html", audiences=found, meant=meant, users=users, errors=errors or {}, changing=changing,
