@@ -19,8 +19,8 @@ from experiments.storage.storefronts import placements
 from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.forecasts import Forecast, forecast
+from webapp.ui.form_errors import place
 from webapp.ui.person import here, page
-from webapp.ui.settings.errors import by_field
 
 blueprint = Blueprint("planner", __name__, url_prefix="/s/<storefront>/planner")
 
@@ -61,7 +61,7 @@ def show() -> ResponseReturnValue:
         question = _read(typed, known)
         found = question.answer()
     except Invalid as refusal:
-        return render_template("planner.html", **shown, errors=by_field(refusal)), 422 if request.args else 200
+        return render_template("planner.html", **shown, errors=place(refusal.errors, {})), 422 if request.args else 200
     except NotEstimable as refusal:
         return render_template("planner.html", **shown, errors={"mde": [refusal.message]}), 422
     widest = max((week.mde_lift for week in found.by_week if week.mde_lift is not None), default=None, key=abs)

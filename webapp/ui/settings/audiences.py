@@ -15,8 +15,8 @@ from experiments.storage.database import reading, writing
 from experiments.storage.registry import experiments
 from webapp.clock import now
 from webapp.lab import the_lab
+from webapp.ui.form_errors import Errors, place
 from webapp.ui.person import actor, here, page
-from webapp.ui.settings.errors import Errors, by_field
 from webapp.ui.targeting_rows import in_words, parse_value
 
 blueprint = Blueprint("audiences", __name__, url_prefix="/s/<storefront>/settings/audiences")
@@ -54,7 +54,7 @@ def save() -> ResponseReturnValue:
             else:
                 create_audience(conn, here().id, value, actor(), now())
     except Invalid as refusal:
-        return _show(by_field(refusal), changing, form), 422
+        return _show(place(refusal.errors, {}), changing, form), 422
     except Conflict as refusal:
         return _show({"key": [refusal.message]}, changing, form), 409
     lab.snapshots.refresh(now())

@@ -9,8 +9,8 @@ from experiments.service.layering import create_layer, layers_json
 from experiments.storage.database import reading, writing
 from webapp.clock import now
 from webapp.lab import the_lab
+from webapp.ui.form_errors import Errors, place
 from webapp.ui.person import actor, here, page
-from webapp.ui.settings.errors import Errors, by_field
 
 blueprint = Blueprint("layers", __name__, url_prefix="/s/<storefront>/settings/layers")
 
@@ -32,7 +32,7 @@ def create() -> ResponseReturnValue:
         with writing(lab.engine) as conn:
             made = create_layer(conn, here(), typed, actor(), now())
     except Invalid as refusal:
-        return _show(by_field(refusal)), 422
+        return _show(place(refusal.errors, {})), 422
     except Conflict as refusal:
         return _show({"key": [refusal.message]}), 409
     lab.snapshots.refresh(now())

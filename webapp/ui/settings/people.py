@@ -10,8 +10,8 @@ from experiments.storage.database import reading, writing
 from experiments.storage.users import Role, all_users
 from webapp.clock import now
 from webapp.lab import new_token, the_lab
+from webapp.ui.form_errors import Errors, place
 from webapp.ui.person import ROLES, actor, here, page
-from webapp.ui.settings.errors import Errors, by_field
 
 blueprint = Blueprint("people", __name__, url_prefix="/s/<storefront>/settings/people")
 
@@ -33,7 +33,7 @@ def add() -> ResponseReturnValue:
         with writing(the_lab().engine) as conn:
             person = staffing.invite(conn, here().id, email, role, token, actor(), now())
     except Invalid as refusal:
-        return _show(by_field(refusal)), 422
+        return _show(place(refusal.errors, {})), 422
     except Conflict as refusal:
         return _show({"email": [refusal.message]}), 409
     return _with_link(person.email, token, 201)

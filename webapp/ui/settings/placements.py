@@ -15,8 +15,8 @@ from experiments.touchpoints import TOUCHPOINTS
 from webapp.api.traffic import PlacementInput
 from webapp.clock import now
 from webapp.lab import the_lab
+from webapp.ui.form_errors import Errors, place
 from webapp.ui.person import actor, here, page
-from webapp.ui.settings.errors import Errors, by_field
 
 blueprint = Blueprint("placements", __name__, url_prefix="/s/<storefront>/settings/placements")
 
@@ -39,7 +39,7 @@ def create() -> ResponseReturnValue:
         with writing(lab.engine) as conn:
             create_placement(conn, here().id, given.key, given.name, given.touchpoint, now(), actor())
     except Invalid as refusal:
-        return _show(by_field(refusal)), 422
+        return _show(place(refusal.errors, {})), 422
     except Conflict as refusal:
         return _show({"key": [refusal.message]}), 409
     lab.snapshots.refresh(now())
@@ -62,7 +62,7 @@ def change(key: str) -> ResponseReturnValue:
         with writing(lab.engine) as conn:
             edit_placement(conn, here().id, key, changes, actor(), now())
     except Invalid as refusal:
-        return _show({f"{key}.{name}": messages for name, messages in by_field(refusal).items()}), 422
+        return _show({f"{key}.{name}": messages for name, messages in place(refusal.errors, {}).items()}), 422
     except Conflict as refusal:
         return _show({f"{key}.touchpoint": [refusal.message]}), 409
     lab.snapshots.refresh(now())

@@ -13,8 +13,8 @@ from experiments.share import parse_share
 from experiments.storage.database import writing
 from webapp.clock import now
 from webapp.lab import the_lab
+from webapp.ui.form_errors import Errors, place
 from webapp.ui.person import actor, here, page
-from webapp.ui.settings.errors import Errors, by_field
 
 blueprint = Blueprint("storefront", __name__, url_prefix="/s/<storefront>/settings")
 
@@ -54,7 +54,7 @@ def change() -> ResponseReturnValue:
         with writing(lab.engine) as conn:
             change_settings(conn, here(), given, actor(), now())
     except Invalid as refusal:
-        return _show(typed.to_dict() | {"honours_gpc": given["honours_gpc"]}, by_field(refusal)), 422
+        return _show(typed.to_dict() | {"honours_gpc": given["honours_gpc"]}, place(refusal.errors, {})), 422
     lab.snapshots.refresh(now())
     flash(gettext("The settings are saved. They hold from now on."), "success")
     return redirect(url_for("storefront.show", storefront=here().key))

@@ -20,8 +20,8 @@ from webapp.api.intake import held
 from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.experiments import the_view
+from webapp.ui.form_errors import Errors, place
 from webapp.ui.person import here, page
-from webapp.ui.settings.errors import Errors, by_field
 
 blueprint = Blueprint("visitor", __name__, url_prefix="/s/<storefront>/settings/visitor")
 
@@ -54,7 +54,7 @@ def show() -> ResponseReturnValue:
     try:
         asked = convert(_request(typed), AssignmentRequest)
     except Invalid as refusal:
-        return _page(slots=slots, errors=by_field(refusal)), 422
+        return _page(slots=slots, errors=place(refusal.errors, {})), 422
     the_lab().snapshots.refresh(now())  # support asks about this moment
     view, at, trace = the_view(), now(), Trace()
     made = decide(view, asked, at, held(the_lab()), trace=trace)
