@@ -12,6 +12,7 @@ from experiments.errors import FieldError, Invalid
 from experiments.identifiers import Key, PlacementKey, UnitId
 from experiments.looks import Monitoring, Spending, broken_looks
 from experiments.metrics import BUILT_IN, Metric
+from experiments.moment import Micros, micros
 from experiments.offers import Moment, Offer
 from experiments.shape import convert
 from experiments.share import parse_share
@@ -154,6 +155,10 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def window(self) -> timedelta:
         """How long after its exposure what a unit does is counted."""
         return timedelta(days=self.analysis.window_days)
+
+    def coverage_at(self, now: Micros) -> int:
+        """The coverage in force: that of the last step of the ramp that was taken."""
+        return next((step.coverage for step in reversed(self.schedule.ramp) if micros(step.at) <= now), self.coverage)
 
     def variant(self, key: str) -> Variant | None:
         """The variant of that key, or None."""

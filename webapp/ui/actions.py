@@ -110,12 +110,6 @@ def _coverage() -> int:
     return coverage
 
 
-def coverage_now(experiment: Experiment, at: Micros) -> int:
-    """The coverage in force, in hundredths of a percent."""
-    taken = [step for step in experiment.definition.schedule.ramp if micros(step.at) <= at]
-    return taken[-1].coverage if taken else experiment.definition.coverage
-
-
 def _confirm(key: str, action: str, refused: list[FieldError]) -> str:
     at = now()
     with reading(the_lab().engine) as conn:
@@ -142,7 +136,7 @@ def _confirm(key: str, action: str, refused: list[FieldError]) -> str:
         new_key=request.form.get("new_key") or free_key(f"{key}-copy"[:64], {e.key for e in known}),
         chosen=request.form.get("decision", request.args.get("decision", "")),
         reason=request.form.get("reason", ""),
-        coverage=coverage_now(found, at),
+        coverage=definition.coverage_at(at),
         whole=WHOLE,
         wanted=request.form.get("coverage", ""),
         start_text=request.form.get("start_at", moment_text(start_at, here().zone)),

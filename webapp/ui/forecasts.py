@@ -73,17 +73,12 @@ def forecast(
 def _arrivals(conn: Connection, storefront: Storefront, there: Sequence[Experiment], at: Micros) -> tuple[int, float]:
     today = day_number(at, storefront.zone)
     counted = daily_units(conn, [e.id for e in there], today - DAYS, today + 1)
-    shares = {e.id: share_taken(e.definition, _coverage(e.definition, at)) for e in there}
+    shares = {e.id: share_taken(e.definition, e.definition.coverage_at(at)) for e in there}
     whole = 1 - storefront.policy.holdout / 10_000
     days = arrivals([(counted.get(e.id, {}), shares[e.id] * whole) for e in there], range(today - DAYS, today))
     active = [units for units in days if units]
     seen = sum(sum(by_day.values()) for by_day in counted.values())
     return seen, sum(active) / len(active) if active else 0.0
-
-
-def _coverage(definition: Definition, at: Micros) -> int:
-    taken = [step.coverage for step in definition.schedule.ramp if step.at.timestamp() * SECOND <= at]
-    return taken[-1] if taken else definition.coverage
 
 
 def _past(conn: Connection, storefront: Storefront, there: Sequence[Experiment], at: Micros) -> Past | None:
