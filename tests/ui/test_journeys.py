@@ -9,6 +9,7 @@ from playwright.sync_api import Page, sync_playwright
 from experiments.service.people import add_person
 from experiments.storage.database import connect, reading, writing
 from experiments.storage.registry import Experiment, get_experiment
+from experiments.storage.users import Role
 from tests.conftest import sqlite_copy
 from tests.serving import Server, start_server
 from tests.shop import Shop, experiment, open_shop
@@ -82,11 +83,11 @@ def signed_in(seat: Seat, shop: Shop) -> object:
         return page.context.storage_state()
 
 
-def invited(shop: Shop, email: str) -> str:
+def invited(shop: Shop, email: str, role: Role = "editor") -> str:
     """The token of a link that somebody new gets."""
     token = new_token()
     with writing(shop.engine) as conn:
-        add_person(conn, email, "editor", token, now())
+        add_person(conn, email, role, token, now())
     return token
 
 
@@ -235,6 +236,10 @@ PAGES = (
     "/s/shop/experiments/new?guide=1",
     "/s/shop/experiments/running", "/s/shop/experiments/running/amend", "/s/shop/experiments/running/ramp",
     "/s/shop/experiments/running/stop", "/s/shop/experiments/running/schedule", "/s/shop/experiments/running/duplicate",
+    "/s/shop/settings/", "/s/shop/settings/placements/", "/s/shop/settings/layers/", "/s/shop/settings/audiences/",
+    "/s/shop/settings/metrics/", "/s/shop/settings/changes/",
+    "/s/shop/settings/visitor/?visitor_id=v1&placement=cart&product_id=A1",
+    "/s/shop/planner/?baseline=3%25&mde=20%25&daily=4000", "/s/shop/quarantine/",
 )  # fmt: skip
 
 
@@ -245,5 +250,21 @@ def test_every_page_is_clean_for_axe_in_each_size_and_scheme(
     pages = PAGES if (width, scheme) in {(360, "dark"), (1440, "light")} else PAGES[:6]
     with seat.page(width=width, scheme=scheme, state=signed_in) as page:
         for path in pages:
-            page.goto(path)
+            answer = page.goto(path)
+            assert answer is not None
+            assert answer.ok, path
+            assert_accessible(page)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])
+def test_what_only_admins_see_is_clean_for_axe_too(seat: Seat, shop: Shop, width: int, scheme: str) -> None:
+    token = invited(shop, f"boss-{width}@shop.example", "admin")
+    with seat.page(width=width, scheme=scheme) as page:
+        page.goto(f"/link/{token}")
+        page.fill("#password", PASSWORD)
+        page.click("main button")
+        for path in ("/s/shop/settings/people/", "/s/shop/keys/"):
+            answer = page.goto(path)
+            assert answer is not None
+            assert answer.ok, path
             assert_accessible(page)
