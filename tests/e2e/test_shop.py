@@ -210,6 +210,17 @@ def test_the_same_offer_on_every_load_the_promised_price_and_the_report_counts_i
         assert found["offer_acceptance"][0] - then["offer_acceptance"][0] == 1
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_the_header_keeps_its_places_while_its_words_arrive(demo: Demo, browser: Browser, size: str) -> None:
+    parts = "[...document.querySelectorAll('.brand, .top nav, .to-cart')]"
+    places = f"{parts}.map((part) => JSON.stringify(part.getBoundingClientRect()))"
+    with visiting(browser, demo, size) as visit:
+        visit.open("/shop/")
+        whole = visit.page.evaluate(places)
+        visit.page.evaluate("document.querySelectorAll('.to-cart > :not(svg)').forEach((e) => e.remove())")
+        assert visit.page.evaluate(places) == whole
+
+
 def test_the_whole_way_goes_by_keyboard_from_the_first_question_on(demo: Demo, browser: Browser) -> None:
     with visiting(browser, demo) as visit:
         page = visit.page
