@@ -30,6 +30,8 @@ class Experiment:
     stopped_at: Micros | None
     decided_at: Micros | None
     decision: dict[str, Any] | None
+    follows: str | None = None
+    """Of a holdback, the key of the experiment whose winner it goes on measuring."""
 
     @property
     def key(self) -> str:
@@ -43,7 +45,9 @@ class Experiment:
         return shipped if self.state == "decided" and isinstance(shipped, str) else None
 
 
-def add_experiment(conn: Connection, storefront_id: StorefrontId, definition: Definition, now: Micros) -> Experiment:
+def add_experiment(
+    conn: Connection, storefront_id: StorefrontId, definition: Definition, now: Micros, follows: str | None = None
+) -> Experiment:
     """A new draft; Conflict where the key is taken.
 
     The seed is the key, as in GrowthBook: the same visitor then gets the same variant in every database.
@@ -57,7 +61,7 @@ def add_experiment(conn: Connection, storefront_id: StorefrontId, definition: De
         insert(experiment).values(
             storefront_id=storefront_id, key=definition.key, placement=definition.placement, state="draft",
             seed=definition.key, definition=to_json(definition), fingerprint=definition.fingerprint, version=1,
-            created_at=now,
+            created_at=now, follows=follows,
         )
     )  # fmt: skip
     return get_experiment(conn, storefront_id, definition.key)
@@ -70,6 +74,20 @@ def get_experiment(conn: Connection, storefront_id: StorefrontId, key: str) -> E
     if row is None:
         raise NotFound(f"There is no experiment {key!r}")
     return _experiment(row)
+
+
+def holdback_of(conn: Connection, storefront_id: StorefrontId, key: str) -> Experiment | None:
+    """The holdback that goes on measuring the winner of that experiment; None where it was shipped without one."""
+    query = select(experiment).where(experiment.c.storefront_id == storefront_id, experiment.c.follows == key)
+    row = conn.execute(query).first()
+    return None if row is None else _experiment(row)
+
+
+def holdback_of(conn: Connection, storefront_id: StorefrontId, key: str) -> Experiment | None:
+    """The holdback that goes on measuring the winner of that experiment; None where it was shipped without one."""
+    query = select(experiment).where(experiment.c.storefront_id == storefront_id, experiment.c.follows == key)
+    row = conn.execute(query).first()
+    return None if row is None else _experiment(row)
 
 
 def experiments(
@@ -121,6 +139,7 @@ def _experiment(row: Row[tuple[object, ...]], known: Experiment | None = None) -
         stopped_at=row.stopped_at,
         decided_at=row.decided_at,
         decision=row.decision,
+        follows=row.follows,
     )
 
 

@@ -145,6 +145,7 @@ experiment = Table(
     Column("stopped_at", BigInteger),
     Column("decided_at", BigInteger),
     Column("decision", JSON),
+    Column("follows", Text),  # of a holdback: the key of the experiment whose winner it goes on measuring
     UniqueConstraint("storefront_id", "key"),
 )
 
@@ -171,7 +172,22 @@ decision = Table(
     Column("fingerprint", Text, nullable=False),
     Column("code_version", Text, nullable=False),
     Column("report", JSON, nullable=False),
+    Column("gist", JSON),  # what the library of learnings shows of it; NULL: kept before there was one
 )
+
+report_link = Table(
+    "report_link",  # an address by which somebody without an account reads one report; the address itself is signed
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("experiment_id", Integer, ForeignKey("experiment.id"), nullable=False),
+    Column("shows", Text, nullable=False),  # the report as it is now, or as it was at the decision
+    Column("made_by", Text, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("seen_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+Index("ix_report_link_experiment_id", report_link.c.experiment_id)
 
 layer = Table(
     "layer",
