@@ -4,15 +4,14 @@ Hashing is werkzeug's (scrypt). The clock and tokens are arguments; only digests
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from experiments.errors import Conflict, FieldError, Invalid, NotFound, OfferlabError
-from experiments.moment import DAY, SECOND, Micros
+from experiments.errors import Conflict, FieldError, Invalid, NotFound
+from experiments.moment import DAY, Micros
 from experiments.storage.users import (
     Purpose,
     Role,
@@ -31,47 +30,6 @@ LONGEST_PASSWORD = 200
 
 # What an unknown address is checked against, so that the answer takes as long as for a known one.
 _NOBODY = generate_password_hash("nobody has this password")
-
-
-class TooManyGuesses(OfferlabError):
-    """Too many wrong passwords: try again after `retry_after` seconds."""
-
-    code = "too_many_guesses"
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many wrong passwords. Try again in {max(1, -(-retry_after // 60))} min.")
-        self.retry_after = retry_after
-
-
-class Guesses:
-    """Wrong passwords of late, by what they have in common: at most so many within a window.
-
-    Held in this process's memory: with several workers each counts for itself.
-    """
-
-    def __init__(self, most: int, window: int, remembered: int = 10_000) -> None:
-        self._most, self._window, self._remembered = most, window, remembered
-        self._wrong: OrderedDict[str, list[Micros]] = OrderedDict()
-
-    def check(self, who: str, now: Micros) -> None:
-        """Nothing, or TooManyGuesses where it is not yet `who`'s turn again."""
-        recent = self._recent(who, now)
-        if len(recent) >= self._most:
-            raise TooManyGuesses(-(-(recent[-self._most] + self._window - now) // SECOND))
-
-    def wrong(self, who: str, now: Micros) -> None:
-        """Remember one more."""
-        self._wrong[who] = [*self._recent(who, now), now][-self._most :]
-        self._wrong.move_to_end(who)
-        while len(self._wrong) > self._remembered:
-            self._wrong.popitem(last=False)
-
-    def forget(self, who: str) -> None:
-        """The right password clears the count."""
-        self._wrong.pop(who, None)
-
-    def _recent(self, who: str, now: Micros) -> list[Micros]:
-        return [at for at in self._wrong.get(who, ()) if now - at < self._window]
 
 
 def normal_email(email: str) -> str:

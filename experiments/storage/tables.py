@@ -98,6 +98,13 @@ login_link = Table(
     Column("used_at", BigInteger),
 )
 
+guess = Table(
+    "guess",  # wrong passwords of late: by a digest of what they have in common, when that counts nothing any more
+    metadata,
+    Column("who", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False, index=True),
+)
+
 placement = Table(
     "placement",
     metadata,

@@ -1,27 +1,33 @@
 """Signing in and out: by password, or by a link that works once."""
 
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 from flask_login import current_user, login_user, logout_user
 
 from experiments.errors import Invalid, NotFound
 from experiments.moment import SECOND
-from experiments.service.people import Guesses, TooManyGuesses, authenticate, link_owner, redeem
+from experiments.service.guessing import Counted, Limit, TooManyGuesses, after_failure, after_success, before_guess
+from experiments.service.people import authenticate, link_owner, redeem
 from experiments.storage.database import reading, writing
 from experiments.storage.storefronts import all_storefronts
 from experiments.storage.users import User
 from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.form_errors import place
+from webapp.ui.known_browser import known_browser, remember_browser
 from webapp.ui.person import Person
 
 blueprint = Blueprint("signing_in", __name__)
 
 WINDOW = 15 * 60 * SECOND
-LIMITS = {"pair": 5, "place": 50, "address": 100}
-"""Wrong passwords within the window: of one address from one place, from one place, of one address from anywhere."""
+PAIR, PLACE, ADDRESS = Limit("pair", 5, WINDOW), Limit("place", 50, WINDOW), Limit("address", 100, WINDOW)
+"""Wrong passwords of one address from one place, from one place, of one address from anywhere."""
+BROWSER = Limit("browser", 10, WINDOW)
+"""Wrong passwords from a browser that the person signed in with before: the other limits do not hold for it."""
 
 
 def ask_to_sign_in() -> ResponseReturnValue:
@@ -49,15 +55,17 @@ def login() -> ResponseReturnValue:
     if request.method == "GET":
         return redirect(wanted) if current_user.is_authenticated else render_template("login.html", wanted=wanted)
     email, password = request.form.get("email", ""), request.form.get("password", "")
-    error, status = "This address and password do not belong together.", 422
+    error, status = gettext("This address and password do not belong together."), 422
     try:
         person = _guarded(email, password)
     except TooManyGuesses as refusal:
-        person, error, status = None, refusal.message, 429
+        minutes = max(1, -(-refusal.retry_after // 60))
+        said = gettext("Too many wrong passwords. Try again in %(minutes)s min.", minutes=minutes)
+        person, error, status = None, said, 429
     if person is None:
         return render_template("login.html", wanted=wanted, email=email, error=error), status
     _begin_session(person)
-    return redirect(wanted)
+    return remember_browser(make_response(redirect(wanted)), person.email)
 
 
 @blueprint.post("/logout")
@@ -77,7 +85,7 @@ def link(token: str) -> ResponseReturnValue:
     with reading(the_lab().engine) as conn:
         found = link_owner(conn, token, now())
     if found is None:
-        raise NotFound("This link was used already, has expired, or never was. Ask for a new one.")
+        raise NotFound(gettext("This link was used already, has expired, or never was. Ask for a new one."))
     if found[1] == "sign_in" and request.method == "GET":
         with writing(the_lab().engine) as conn:
             person = redeem(conn, token, None, now())
@@ -111,22 +119,37 @@ def _begin_session(person: User) -> None:
 
 
 def _guarded(email: str, password: str) -> User | None:
-    guesses = current_app.extensions.setdefault(
-        "offerlab_guesses", {kind: Guesses(most, WINDOW) for kind, most in LIMITS.items()}
-    )
-    place, address = request.remote_addr or "", email.strip().lower()[:254]
-    keys = {"pair": f"{address} {place}", "place": place, "address": address}
-    at = now()
-    for kind, key in keys.items():
-        guesses[kind].check(key, at)
-    with reading(the_lab().engine) as conn:
+    """The person whose password it is; it is counted before it is looked at, so that nobody guesses side by side."""
+    engine, counted = the_lab().engine, _counted(email.strip().lower()[:254])
+    with writing(engine) as conn:
+        before_guess(conn, counted, now())
+    with reading(engine) as conn:
         person = authenticate(conn, email, password)
-    if person is None:
-        for kind, key in keys.items():
-            guesses[kind].wrong(key, at)
-    else:
-        guesses["pair"].forget(keys["pair"])
+    with writing(engine) as conn:
+        if person is None:
+            after_failure(conn, now())
+        else:
+            after_success(conn, counted, now())
     return person
+
+
+def _counted(address: str) -> list[Counted]:
+    browser = known_browser(address)
+    if browser is not None:
+        return [Counted(BROWSER, browser)]
+    place = _place(request.remote_addr or "")
+    return [Counted(PAIR, f"{address} {place}"), Counted(PLACE, place), Counted(ADDRESS, address)]
+
+
+def _place(remote: str) -> str:
+    """Where somebody is: the address, of version 6 the network, as one customer has all of it."""
+    try:
+        found = ip_address(remote)
+    except ValueError:
+        return remote
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
+        return f"{int(found) >> 64:x}::/64"
+    return remote
 
 
 def local_path(target: str) -> str:
