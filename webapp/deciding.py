@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from analysis.experiment import experiment_report
-from experiments.errors import NotEstimable
+from experiments.errors import Invalid, NotEstimable
 from experiments.lifecycle import after
 from experiments.moment import Micros, iso
-from experiments.service import defining
+from experiments.service import defining, holding
 from experiments.storage.database import reading
 from experiments.storage.decisions import DecisionSnapshot, keep_decision
 from experiments.storage.registry import Experiment, get_experiment
@@ -38,10 +38,18 @@ def snapshot_of(conn: Connection, storefront: Storefront, experiment: Experiment
 
 def decide(
     conn: Connection, storefront: Storefront, key: str, variant: str | None, reason: str, actor: str,
-    made: DecisionSnapshot,
+    made: DecisionSnapshot, holdback: int | None = None,
 ) -> Experiment:  # fmt: skip
-    """Ship a variant to everyone, or none, and keep the report that it was decided by."""
-    decided = defining.decide(conn, storefront, key, variant, reason, actor, made.decided_at)
+    """Ship a variant to everyone, or none, and keep the report that it was decided by.
+
+    With a `holdback`, in hundredths of a percent, so many visitors go on seeing control, to measure whether it lasts.
+    """
+    if holdback is None:
+        decided = defining.decide(conn, storefront, key, variant, reason, actor, made.decided_at)
+    elif variant is None:
+        raise Invalid.at("holdback", "needs a variant to be shipped: there is nothing to hold back")
+    else:
+        decided = holding.ship(conn, storefront, key, variant, holdback, reason, actor, made.decided_at)
     keep_decision(conn, decided.id, made)
     return decided
 

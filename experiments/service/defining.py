@@ -1,6 +1,7 @@
 """Defining: what PMs do with experiments, each change with its line in the audit trail."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,7 +11,7 @@ from experiments.catalogue import Product
 from experiments.definition import Definition, parse, to_json
 from experiments.errors import Conflict, FieldError, Invalid
 from experiments.identifiers import check_key
-from experiments.lifecycle import Action, after
+from experiments.lifecycle import MEASURING, Action, after
 from experiments.moment import SECOND, Micros, iso, micros
 from experiments.offers import Upsell, products_named
 from experiments.schedules import due_action, in_zone
@@ -25,6 +26,7 @@ from experiments.storage.registry import (
     add_experiment,
     experiments,
     get_experiment,
+    holdback_of,
     replace_definition,
     set_state,
     write_audit,
@@ -39,11 +41,16 @@ from experiments.storage.storefronts import (
 )
 
 
-def create(conn: Connection, storefront: Storefront, value: object, actor: str, now: Micros) -> Experiment:
-    """A new draft; Invalid lists every broken rule, Conflict says that the key is taken."""
+def create(
+    conn: Connection, storefront: Storefront, value: object, actor: str, now: Micros, follows: str | None = None
+) -> Experiment:
+    """A new draft; Invalid lists every broken rule, Conflict says that the key is taken.
+
+    `follows` is the key of the decided experiment whose winner it goes on measuring.
+    """
     definition = _checked(conn, storefront, value)
     _ensure_placement(conn, storefront, definition.placement, now)
-    created = add_experiment(conn, storefront.id, definition, now)
+    created = add_experiment(conn, storefront.id, definition, now, follows)
     _audit(conn, created, actor, "create", None, to_json(definition), now)
     bump_revision(conn)
     return created
@@ -136,17 +143,25 @@ def act(conn: Connection, storefront: Storefront, key: str, action: Action, acto
     before = get_experiment(conn, storefront.id, key)
     values = {"stopped_at": now} if action == "stop" else {}
     return _change(conn, before, action, actor, now, **values)
+    if action == "archive":
+        _check_not_held_back(conn, before)
 
 
 def decide(
-    conn: Connection, storefront: Storefront, key: str, variant: str | None, reason: str, actor: str, now: Micros
-) -> Experiment:
-    """Close the case: ship a variant to everyone, or none; with the reason, for whoever asks later."""
+    conn: Connection, storefront: Storefront, key: str, variant: str | None, reason: str, actor: str, now: Micros,
+    also: Mapping[str, Any] = MappingProxyType({}),
+) -> Experiment:  # fmt: skip
+    """Close the case: ship a variant to everyone, or none; with the reason, for whoever asks later.
+
+    `also` is what else stays with the decision.
+    """
     before = get_experiment(conn, storefront.id, key)
     if variant is not None and before.definition.variant(variant) is None:
         raise Invalid.at("variant", f"{variant!r} is not a variant of {key!r}")
     decision = {"decision": "ship" if variant else "do_not_ship", "variant": variant, "reason": reason, "by": actor}
-    return _change(conn, before, "decide", actor, now, decided_at=now, decision=decision)
+    if before.follows is not None:
+        _give_way(conn, storefront, before.follows, actor, now)
+    return _change(conn, before, "decide", actor, now, decided_at=now, decision=decision | dict(also))
 
 
 def duplicate(conn: Connection, storefront: Storefront, key: str, new_key: str, actor: str, now: Micros) -> Experiment:
@@ -247,6 +262,20 @@ def check_startable(conn: Connection, storefront: Storefront, definition: Defini
 def _ensure_placement(conn: Connection, storefront: Storefront, key: str, now: Micros) -> None:
     if all(existing.key != key for existing in placements(conn, storefront.id)):
         add_placement(conn, storefront.id, Placement(key, key, None), now)
+def _give_way(conn: Connection, storefront: Storefront, followed: str, actor: str, now: Micros) -> None:
+    """What was shipped with a holdback is decided anew by it, and is no winner of its own any more."""
+    winner = get_experiment(conn, storefront.id, followed)
+    if winner.state == "decided":
+        _change(conn, winner, "archive", actor, now)
+
+
+def _check_not_held_back(conn: Connection, experiment: Experiment) -> None:
+    measuring = holdback_of(conn, experiment.storefront_id, experiment.key)
+    if measuring is not None and measuring.state in MEASURING:
+        said = f"{measuring.key!r} still measures whether it lasts: stop that first"
+        raise Conflict("holdback_running", said)
+
+
 
 
 def _change(

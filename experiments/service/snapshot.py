@@ -125,9 +125,24 @@ def _view(rows: StorefrontRows, before: StorefrontView | None) -> StorefrontView
 
 
 def in_order(records: Iterable[Experiment]) -> list[Experiment]:
-    """Those with a rule, in order of priority: decided winners first, then the experiments, the oldest first."""
-    live = [r for r in records if r.winner or r.state in SERVING or r.state in {"scheduled", "paused"}]
-    return sorted(live, key=lambda r: (r.winner is None, r.id))
+    """Those with a rule, in order of priority: decided winners first, then the experiments, the oldest first.
+
+    A holdback is asked right before the winner that it holds back, which is not shown while that is paused.
+    """
+    known = list(records)
+    places = {r.key: r.id for r in known}
+    silenced = {r.follows for r in known if r.state == "paused"}
+    live = [
+        r
+        for r in known
+        if (r.winner and r.key not in silenced) or r.state in SERVING or r.state in {"scheduled", "paused"}
+    ]
+
+    def place(r: Experiment) -> tuple[bool, int, bool]:
+        followed = places.get(r.follows) if r.follows is not None else None
+        return r.winner is None and followed is None, r.id if followed is None else followed, followed is None
+
+    return sorted(live, key=place)
 
 
 def _rules(

@@ -83,13 +83,6 @@ def holdback_of(conn: Connection, storefront_id: StorefrontId, key: str) -> Expe
     return None if row is None else _experiment(row)
 
 
-def holdback_of(conn: Connection, storefront_id: StorefrontId, key: str) -> Experiment | None:
-    """The holdback that goes on measuring the winner of that experiment; None where it was shipped without one."""
-    query = select(experiment).where(experiment.c.storefront_id == storefront_id, experiment.c.follows == key)
-    row = conn.execute(query).first()
-    return None if row is None else _experiment(row)
-
-
 def experiments(
     conn: Connection, storefront_id: StorefrontId, known: Mapping[int, Experiment] | None = None
 ) -> list[Experiment]:

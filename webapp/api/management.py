@@ -4,7 +4,7 @@ The web UI does nothing that this cannot.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from experiments.definition import to_json
 from experiments.errors import Invalid, Malformed
+from experiments.holdback import LEAST, MOST
 from experiments.identifiers import Key
 from experiments.lifecycle import Action, allowed
 from experiments.metrics import BUILT_IN
@@ -90,6 +91,7 @@ def experiment_json(experiment: Experiment, zone: ZoneInfo) -> dict[str, Any]:
         "stopped_at": when(experiment.stopped_at),
         "decided_at": when(experiment.decided_at),
         "decision": experiment.decision,
+        "follows": experiment.follows,
         "actions": allowed(experiment.state),
         "times": times_json(experiment.definition.schedule, zone),
     }
@@ -144,17 +146,19 @@ class DecisionInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decision: Literal["ship", "do_not_ship"] | None = None
     variant: str | None = None
     reason: str = ""
+    holdback: Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)] | None = None
+    """With a variant to ship: how many visitors go on seeing control, in hundredths of a percent."""
 
 
 @blueprint.post("/experiments/<key>/decide")
 def decide_experiment(key: str) -> Response:
-    """Ship a variant to everyone, or none."""
+    """Ship a variant to everyone, or none; a holdback goes on seeing control, to measure whether it lasts."""
     given = decode(request.get_data() or b"{}", DecisionInput)
     if given.decision == "ship" and given.variant is None:
         raise Invalid.at("variant", "is required to ship")
     variant = None if given.decision == "do_not_ship" else given.variant
     made = deciding.snapshot(the_lab().engine, the_storefront(), key, now())
-    return changes(lambda c, sf, actor: deciding.decide(c, sf, key, variant, given.reason, actor, made))
+    return changes(lambda c, sf, actor: deciding.decide(c, sf, key, variant, given.reason, actor, made, given.holdback))
 
 
 @blueprint.get("/experiments/<key>/decision")

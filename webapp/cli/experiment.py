@@ -107,27 +107,29 @@ def schedule(key: str, start_at: str | None, end_at: str | None, storefront: str
 @options.database
 def ramp(key: str, coverage: str, storefront: str, database: str | None) -> None:
     """Let more of the eligible visitors in from now on; nobody moves."""
-    hundredths = parse_share(coverage, "coverage") * WHOLE
-    if hundredths != hundredths.to_integral_value() or not Decimal(0) <= hundredths <= WHOLE:
-        raise Invalid.at("coverage", f"must be 0% to 100%, in hundredths of a percent, and is {coverage}")
-    _done(database, storefront, lambda conn, sf: defining.ramp(conn, sf, key, int(hundredths), ACTOR, now()))
+    hundredths = _hundredths(coverage, "coverage")
+    _done(database, storefront, lambda conn, sf: defining.ramp(conn, sf, key, hundredths, ACTOR, now()))
 
 
 @command.command("decide")
 @click.argument("key")
 @click.option("--ship", metavar="VARIANT", help="Shown to everyone from now on; without it none is shipped.")
 @click.option("--reason", required=True, help="Why, for whoever asks in a year.")
+@click.option("--holdback", metavar="SHARE", help="So many, as 5%, go on seeing control, to measure whether it lasts.")
 @options.storefront
 @options.database
-def decide(key: str, ship: str | None, reason: str, storefront: str, database: str | None) -> None:
+def decide(
+    key: str, ship: str | None, reason: str, holdback: str | None, storefront: str, database: str | None
+) -> None:
     """Close the case."""
     from webapp import deciding
 
+    held = None if holdback is None else _hundredths(holdback, "holdback")
     with options.opened(database) as engine:
         with reading(engine) as conn:
             here = get_storefront(conn, storefront)
         made = deciding.snapshot(engine, here, key, now())
-    _done(database, storefront, lambda conn, sf: deciding.decide(conn, sf, key, ship, reason, ACTOR, made))
+    _done(database, storefront, lambda conn, sf: deciding.decide(conn, sf, key, ship, reason, ACTOR, made, held))
 
 
 @command.command("duplicate")
@@ -138,6 +140,13 @@ def decide(key: str, ship: str | None, reason: str, storefront: str, database: s
 def duplicate(key: str, new_key: str, storefront: str, database: str | None) -> None:
     """A new draft with everything but dates and seed."""
     _done(database, storefront, lambda conn, sf: defining.duplicate(conn, sf, key, new_key, ACTOR, now()))
+
+
+def _hundredths(text: str, name: str) -> int:
+    hundredths = parse_share(text, name) * WHOLE
+    if hundredths != hundredths.to_integral_value() or not Decimal(0) <= hundredths <= WHOLE:
+        raise Invalid.at(name, f"must be 0% to 100%, in hundredths of a percent, and is {text}")
+    return int(hundredths)
 
 
 def _moment(text: str, name: str) -> str:

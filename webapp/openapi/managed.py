@@ -37,6 +37,13 @@ class Times(msgspec.Struct, frozen=True):
     ramp: list[RampTime]
 
 
+class HeldBack(msgspec.Struct, frozen=True):
+    """The experiment that goes on measuring what was shipped, and how many hundredths of a percent see control."""
+
+    experiment: str
+    share: int
+
+
 class Decided(msgspec.Struct, frozen=True):
     """What was decided, by whom, and why."""
 
@@ -44,10 +51,14 @@ class Decided(msgspec.Struct, frozen=True):
     variant: str | None
     reason: str
     by: str
+    holdback: HeldBack | msgspec.UnsetType = msgspec.UNSET
 
 
 class ExperimentAnswer(Definition, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """A definition, and what has become of it; `actions` are those that its state allows."""
+    """A definition, and what has become of it; `actions` are those that its state allows.
+
+    `follows` is, of a holdback, the experiment whose winner it goes on measuring.
+    """
 
     state: State
     version: int
@@ -57,6 +68,7 @@ class ExperimentAnswer(Definition, frozen=True, kw_only=True, forbid_unknown_fie
     stopped_at: str | None
     decided_at: str | None
     decision: Decided | None
+    follows: str | None
     actions: list[Action]
     times: Times
 
