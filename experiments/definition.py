@@ -85,12 +85,16 @@ class RampStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coverage: Part
 
 
+PauseWhen = Literal["sample_ratio_mismatch", "guardrail_breached"]
+
+
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When it starts and ends by itself, and how its coverage grows; None where people do that."""
+    """When it starts, ends and pauses by itself, and how its coverage grows; None where people do that."""
 
     start_at: Moment | None = None
     end_at: Moment | None = None
     ramp: Annotated[list[RampStep], msgspec.Meta(max_length=50)] = []
+    pause_when: Annotated[list[PauseWhen], msgspec.Meta(max_length=2)] = []
 
 
 class LayerRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -274,3 +278,15 @@ def _check_schedule(definition: Definition) -> Iterator[FieldError]:
         time, coverage = step.at, step.coverage
     if time is not None and schedule.ramp and schedule.end_at is not None and time >= schedule.end_at:
         yield FieldError(f"schedule.ramp[{len(schedule.ramp) - 1}].at", "must be before end_at")
+    yield from _check_pauses(definition)
+
+
+def _check_pauses(definition: Definition) -> Iterator[FieldError]:
+    named = definition.schedule.pause_when
+    if len(set(named)) != len(named):
+        yield FieldError("schedule.pause_when", "names a condition twice")
+    if "guardrail_breached" in named and not definition.metrics.guardrails:
+        yield FieldError("schedule.pause_when", "guardrail_breached needs a guardrail, and there is none")
+    if "guardrail_breached" in named and definition.analysis.method == "fixed":
+        said = "guardrail_breached needs an analysis that may be read on the way, and this one is read once, at its end"
+        yield FieldError("schedule.pause_when", said)

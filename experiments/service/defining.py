@@ -138,11 +138,13 @@ def start(conn: Connection, storefront: Storefront, key: str, actor: str, now: M
     return _change(conn, before, "start", actor, now, started_at=now)
 
 
-def act(conn: Connection, storefront: Storefront, key: str, action: Action, actor: str, now: Micros) -> Experiment:
+def act(
+    conn: Connection, storefront: Storefront, key: str, action: Action, actor: str, now: Micros, reason: str = ""
+) -> Experiment:
     """Close, reopen, pause, resume, unschedule, stop or archive; Conflict where the state forbids it."""
     before = get_experiment(conn, storefront.id, key)
     values = {"stopped_at": now} if action == "stop" else {}
-    return _change(conn, before, action, actor, now, **values)
+    return _change(conn, before, action, actor, now, reason, **values)
     if action == "archive":
         _check_not_held_back(conn, before)
 
@@ -170,7 +172,8 @@ def duplicate(conn: Connection, storefront: Storefront, key: str, new_key: str, 
     if errors:
         raise Invalid(errors)
     original = get_experiment(conn, storefront.id, key)
-    copied: dict[str, Any] = to_json(original.definition) | {"key": new_key, "schedule": {}}
+    copied: dict[str, Any] = to_json(original.definition) | {"key": new_key}
+    copied["schedule"] = {"pause_when": copied["schedule"]["pause_when"]}
     return create(conn, storefront, copied, actor, now)
 
 
@@ -191,7 +194,7 @@ def due(conn: Connection, now: Micros) -> int:
             at = micros(planned) if planned is not None else now
             values = {"started_at": at} if action == "start" else {"stopped_at": at}
             try:
-                _change(conn, experiment, action, "schedule", now, **values)
+                _change(conn, experiment, action, "schedule", now, "", **values)
             except Conflict:
                 continue
             written += 1
@@ -279,10 +282,11 @@ def _check_not_held_back(conn: Connection, experiment: Experiment) -> None:
 
 
 def _change(
-    conn: Connection, before: Experiment, action: Action, actor: str, now: Micros, **values: object
+    conn: Connection, before: Experiment, action: Action, actor: str, now: Micros, reason: str = "", **values: object
 ) -> Experiment:
     changed = set_state(conn, before, after(before.state, action), **values)
-    _audit(conn, changed, actor, action, {"state": before.state}, {"state": changed.state} | _plain(values), now)
+    then = {"state": changed.state} | _plain(values) | ({"reason": reason} if reason else {})
+    _audit(conn, changed, actor, action, {"state": before.state}, then, now)
     bump_revision(conn)
     return changed
 

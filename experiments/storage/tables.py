@@ -499,6 +499,76 @@ offer_view = Table(
     Column("views", Integer, nullable=False),
 )
 
+alert = Table(
+    "alert",  # what the watch told of an experiment; a condition has one that is not cleared, whoever saw it
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _storefront_id(),
+    Column("experiment_id", Integer, ForeignKey("experiment.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("raised_at", BigInteger, nullable=False),
+    Column("cleared_at", BigInteger),
+    Column("acted_at", BigInteger),  # when it made the experiment pause: it does so once
+    Index(None, "storefront_id", "id"),
+)
+Index(
+    "uq_alert_open",
+    alert.c.experiment_id,
+    alert.c.kind,
+    alert.c.about,
+    unique=True,
+    sqlite_where=alert.c.cleared_at.is_(None),
+    postgresql_where=alert.c.cleared_at.is_(None),
+)
+
+alert_setting = Table(
+    "alert_setting",  # where a storefront's alerts go; the address of the webhook is as secret as its key
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True, autoincrement=False),
+    Column("webhook_url", Text),  # sealed
+    Column("webhook_secret", Text),  # sealed
+    Column("emails", JSON, nullable=False),
+    Column("tells_people", Boolean, nullable=False),
+    Column("kinds", JSON, nullable=False),
+)
+
+alert_delivery = Table(
+    "alert_delivery",  # the outbox: written with the alert, sent by whoever claims it, tried again until it is given up
+    metadata,
+    Column("id", BigId, primary_key=True),
+    _storefront_id(),
+    Column("alert_id", BigId, ForeignKey("alert.id")),  # NULL: a test
+    Column("channel", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),
+    Column("error", Text, nullable=False),
+    Index(None, "state", "due_at"),
+    Index(None, "storefront_id", "id"),
+)
+
+watched = Table(
+    "watched",  # when an experiment was last looked at, and by which data
+    metadata,
+    Column("experiment_id", Integer, ForeignKey("experiment.id"), primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("mark", Text, nullable=False),
+)
+
+lease = Table(
+    "lease",  # who does what only one process should, until when
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
 ineligible = Table(
     "ineligible",  # units that asked where a variant could not be shown: their first refusal, whatever came later
     metadata,

@@ -80,6 +80,7 @@ PERSONAL = {
 }  # fmt: skip
 """Tables in which people's ids may stand. A table that is new belongs here, and into the fixture, or below."""
 IMPERSONAL = {
+    "alert", "alert_delivery", "alert_setting", "lease", "watched",
     "api_key", "bestseller", "companion", "currency_rate", "decision", "guess", "history", "lately_sold", "layer",
     "login_link", "most_viewed", "placement", "product", "product_version", "product_view", "report_link", "revision",
     "saved_offer", "storefront", "users", "webhook_secret",
