@@ -143,10 +143,10 @@ def act(
 ) -> Experiment:
     """Close, reopen, pause, resume, unschedule, stop or archive; Conflict where the state forbids it."""
     before = get_experiment(conn, storefront.id, key)
-    values = {"stopped_at": now} if action == "stop" else {}
-    return _change(conn, before, action, actor, now, reason, **values)
     if action == "archive":
         _check_not_held_back(conn, before)
+    values = {"stopped_at": now} if action == "stop" else {}
+    return _change(conn, before, action, actor, now, reason, **values)
 
 
 def decide(
@@ -262,9 +262,6 @@ def check_startable(conn: Connection, storefront: Storefront, definition: Defini
     check_room(conn, storefront, definition)
 
 
-def _ensure_placement(conn: Connection, storefront: Storefront, key: str, now: Micros) -> None:
-    if all(existing.key != key for existing in placements(conn, storefront.id)):
-        add_placement(conn, storefront.id, Placement(key, key, None), now)
 def _give_way(conn: Connection, storefront: Storefront, followed: str, actor: str, now: Micros) -> None:
     """What was shipped with a holdback is decided anew by it, and is no winner of its own any more."""
     winner = get_experiment(conn, storefront.id, followed)
@@ -279,6 +276,9 @@ def _check_not_held_back(conn: Connection, experiment: Experiment) -> None:
         raise Conflict("holdback_running", said)
 
 
+def _ensure_placement(conn: Connection, storefront: Storefront, key: str, now: Micros) -> None:
+    if all(existing.key != key for existing in placements(conn, storefront.id)):
+        add_placement(conn, storefront.id, Placement(key, key, None), now)
 
 
 def _change(
