@@ -10,6 +10,7 @@ from experiments.errors import FieldError, Invalid
 from experiments.looks import Monitoring as Method
 from experiments.looks import Spending
 from experiments.metrics import Metric
+from experiments.rules import DecisionRule
 
 Role = Literal["primary", "secondary", "guardrail"]
 Correction = Literal["none", "bonferroni", "holm", "bh", "dunnett"]
@@ -23,6 +24,7 @@ class AnalysisPlan:
     `sequential` is False for a test read once, True for a confidence sequence, or the method's name; `planned_units`
     (of control and one variant together) or `target_lift`, `looks` and `spending` are as in Monitoring. `complete` says
     that no more data will come; `permutations`, drawn from `seed`, arbitrate where a normal approximation is not safe.
+    `rule` says when a variant is shipped; an experiment's report waits until `minimum_days` have passed.
     Without roles the first metric is the primary one for the verdict. Raises Invalid.
     """
 
@@ -41,6 +43,8 @@ class AnalysisPlan:
     prior: NormalPrior | None = None
     complete: bool = True
     minimum_units: int = 0
+    minimum_days: int = 0
+    rule: DecisionRule = field(default_factory=DecisionRule)
     permutations: int = 9_999
     seed: int = 0
     experiment: str | None = None
@@ -63,6 +67,8 @@ class AnalysisPlan:
         if not 0 <= self.permutations <= 10**6:
             errors.append(FieldError("permutations", f"{self.permutations!r} is not between 0 and a million"))
         errors += self.monitoring.broken()
+        if self.rule.metric is not None and self.rule.metric not in keys:
+            errors.append(FieldError("rule.metric", f"no metric {self.rule.metric!r}"))
         if self.weights is not None and any(not w >= 0 for w in self.weights.values()):
             errors.append(FieldError("weights", "no weight is below 0"))
         if errors:
@@ -91,6 +97,10 @@ class AnalysisPlan:
     def role(self, metric: str) -> Role | None:
         """A metric's role, None where none was given."""
         return self.roles.get(metric)
+
+    def decides(self, metric: str) -> bool:
+        """Whether the rule ships by this metric."""
+        return metric == self.rule.metric if self.rule.metric else self.deciding_role(metric) == "primary"
 
     def deciding_role(self, metric: str) -> Role:
         """The role the verdict reads: the one given, else the first metric is primary and the others secondary."""

@@ -14,8 +14,9 @@ from analysis.fieller import Interval
 from analysis.inversion import CountTest, MeanTest
 from analysis.moments import Moments
 from analysis.permutation import Permuted, Units, permute
-from analysis.report import Adjusted, AnyTime, Comparison, Effect, NonInferiority
+from analysis.report import Adjusted, AnyTime, Comparison, Effect
 from analysis.sample import Population, QuantileSummary
+from analysis.threshold import exceeds, guard
 from experiments.errors import NotEstimable
 from experiments.metrics import Metric
 
@@ -55,7 +56,8 @@ def compare(
         out = replace(out, permutation=found, notes=(*out.notes, *notes))
     counts = out.test.counts if isinstance(out.test, CountTest) else None
     if plan.role(metric.key) == "guardrail" and metric.key in plan.margins:
-        out = replace(out, non_inferiority=_guard(metric, estimates, plan, counts))
+        out = replace(out, non_inferiority=guard(metric, estimates, plan, counts, gamma))
+    out = replace(out, exceeds=exceeds(metric, estimates, plan, counts, gamma))
     if metric.denominator is not None and population.buyers:
         out = replace(out, bounds=_bounds(variant, population, plan))
     if population.uncapped is not None:
@@ -216,16 +218,3 @@ def _bounds(variant: str, population: Population, plan: AnalysisPlan) -> Effect 
     except NotEstimable:
         return None
     return Effect(None, found.low, found.high, None, "the value per buyer, of those who buy in either case (Lee 2009)")
-
-
-def _guard(
-    metric: Metric, estimates: lift.Estimates, plan: AnalysisPlan, counts: proportions.Counts | None
-) -> NonInferiority:
-    margin = plan.margins[metric.key]
-    if counts is not None and counts.low:
-        p = proportions.relative_p_value(counts, margin, metric.direction)
-    else:
-        p = float(lift.non_inferiority(estimates, 1, margin, direction=metric.direction, alpha=plan.alpha).p_value)
-    if math.isnan(p):
-        return NonInferiority(margin, True, None, False)
-    return NonInferiority(margin, True, p, p < plan.alpha)

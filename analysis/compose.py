@@ -8,7 +8,7 @@ from analysis.analysis_plan import AnalysisPlan
 from analysis.bands import bands
 from analysis.cannibalisation import cannibalisation
 from analysis.checks import Check
-from analysis.decision import Verdict
+from analysis.decision import Standing, held_back
 from analysis.fatigue import fatigue
 from analysis.findings import findings
 from analysis.ledger import Ledger
@@ -96,12 +96,14 @@ def compose(ledger: Ledger, facts: Facts, only: str | None = None, brief: bool =
         sensitivity(ledger, metric, plan),
         overlaps(ledger, metric, facts.neighbours if only is None else (), plan.alpha),
     )
-    verdict = _in_time(report.verdict, facts)
+    measuring = facts.state in MEASURING and facts.first_at is not None
+    standing = Standing(measuring, facts.days, facts.minimum_days, ahead.precision)
+    verdict = held_back(report.verdict, plan.rule, standing)
     return replace(
         report,
         verdict=verdict, state=facts.state, currency=facts.currency, only=only,
         data_from=_when(facts.first_at), last_exposure=_when(facts.last_at),
-        outlook=outlook(verdict, said, report.metrics, ahead),
+        outlook=outlook(verdict, plan.rule, said, report.metrics, ahead),
         remarks=remarks(ledger, plan, facts.currency, report.checks, sold, tired, since, rows, met),
         progress=ahead, worth=worth(report.metrics, profit, flow, dict(facts.shares)), bands=profit,
         offers=offer_panels(ledger, facts.offers), cannibalisation=sold, fatigue=tired,
@@ -127,17 +129,6 @@ def _progress(ledger: Ledger, report: Report, primary: str, facts: Facts, flow: 
     return progress(
         ledger, report[primary], facts.plan, flow, facts.days, facts.minimum_days, facts.target, facts.planned_end
     )
-
-
-def _in_time(verdict: Verdict, facts: Facts) -> Verdict:
-    """The verdict, or none yet: before the minimum run time only a failed check is said."""
-    if verdict.decision == "fix_first" or facts.state not in MEASURING or facts.first_at is None:
-        return verdict
-    least = facts.minimum_days
-    if facts.days >= least:
-        return verdict
-    because = f"{facts.days:.1f} of at least {least} days have passed: weekdays and weekends must both be in"
-    return replace(verdict, decision="keep_running", variant=None, because=(because,))
 
 
 def _checks(ledger: Ledger, facts: Facts) -> list[Check]:

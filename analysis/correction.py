@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from scipy.special import ndtri
 
-from analysis import dunnett, multiplicity
+from analysis import dunnett, multiplicity, threshold
 from analysis.analysis_plan import AnalysisPlan, Correction
 from analysis.fieller import Interval
 from analysis.inversion import agreeing, one_side
@@ -39,8 +39,22 @@ def correct(results: Sequence[MetricResult], plan: AnalysisPlan) -> list[MetricR
             comparisons.append(
                 replace(c, p_value_adjusted=p, difference_adjusted=interval, p_value_permuted_adjusted=decides)
             )
-        out.append(replace(r, comparisons=tuple(comparisons)))
+        out.append(replace(r, comparisons=_guarded(comparisons, plan)))
     return out
+
+
+def _guarded(comparisons: Sequence[Comparison], plan: AnalysisPlan) -> tuple[Comparison, ...]:
+    """Guardrails that alone carry the proof are corrected over the variants, as the metric that decides would be."""
+    if plan.rule.lift is not None:
+        return tuple(comparisons)
+    p_values = threshold.corrected(
+        [c.non_inferiority.p_value if c.non_inferiority else None for c in comparisons], plan
+    )
+    return tuple(
+        replace(c, non_inferiority=replace(c.non_inferiority, p_value=p, holds=p is not None and p < plan.alpha))
+        if c.non_inferiority else c
+        for c, p in zip(comparisons, p_values, strict=True)
+    )  # fmt: skip
 
 
 def _permuted(c: Comparison) -> Comparison:
@@ -63,11 +77,13 @@ def _corrected(results: Sequence[MetricResult], plan: AnalysisPlan) -> dict[Plac
 def _families(results: Sequence[MetricResult], plan: AnalysisPlan) -> list[tuple[list[Place], Correction]]:
     """The comparisons that are corrected together, and how."""
     places = [[(i, j) for j in range(len(r.comparisons))] for i, r in enumerate(results)]
-    several = sum(r.role == "primary" for r in results) > 1
+    several = sum(r.role == "primary" for r in results) > 1 and plan.rule.metric is None
     pooled: dict[str, list[Place]] = {"secondary": [], "primary": []}
     families: list[tuple[list[Place], Correction]] = []
     for r, mine in zip(results, places, strict=True):
-        if plan.correction == "none" or r.role == "guardrail":
+        if plan.rule.metric == r.metric:
+            families.append((mine, plan.correction))  # it decides, whatever else it is
+        elif plan.correction == "none" or r.role == "guardrail":
             families.append((mine, "none"))
         elif r.role == "secondary" or (r.role == "primary" and several):
             pooled[r.role] += mine

@@ -96,6 +96,7 @@ def planned_metrics(definition: Definition) -> tuple[Metric, ...]:
     keys = [plan.primary, *plan.secondary, *(g.metric for g in plan.guardrails), *HEADLINE]
     return tuple(BUILT_IN[key] for key in dict.fromkeys(keys))
 
+    keys += [definition.rule.metric] if definition.rule.metric else []
 
 def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Micros) -> AnalysisPlan:
     """How this experiment said that it would be read."""
@@ -120,6 +121,8 @@ def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Mi
         correction=definition.analysis.correction,
         complete=experiment.state in {"stopped", "decided", "archived"},
         experiment=experiment.key,
+        rule=definition.rule,
+        minimum_days=definition.analysis.minimum_days,
         as_of=iso(as_of),
     )
 

@@ -1,6 +1,6 @@
 """What a metric says of a variant, in a word and in a sentence."""
 
-from analysis import multiplicity
+from analysis import multiplicity, threshold
 from analysis.analysis_plan import AnalysisPlan
 from analysis.decision import Finding, Movement
 from analysis.parts import Band
@@ -14,15 +14,36 @@ def findings(result: MetricResult, plan: AnalysisPlan) -> list[Finding]:
     """One finding for each variant compared on the metric."""
     role = plan.deciding_role(result.metric)
     out = []
-    for c, p in zip(result.comparisons, _deciding_p(result, plan), strict=True):
+    shown = threshold.corrected([c.exceeds.p_value if c.exceeds else None for c in result.comparisons], plan)
+    for c, p, beyond in zip(result.comparisons, _deciding_p(result, plan), shown, strict=True):
         movement = _movement(c, p, result.direction, plan)
         estimate = c.difference.estimate
         if c.band is not None:  # the cautious end, so that it is shipped for no more than it earns for certain
             estimate = c.band.zero_margin.estimate
         gain = None if estimate is None else (estimate if result.direction == "increase" else -estimate)
-        guarded = c.non_inferiority.holds if c.non_inferiority else None
-        out.append(Finding(result.metric, role, c.variant, movement, _sentence(result, c, p, movement), gain, guarded))
+        out.append(
+            Finding(
+                result.metric, role, c.variant, movement, _sentence(result, c, p, movement), gain,
+                _guarded(result.metric, c, plan), _proven(movement, beyond, plan), c.expected_loss,
+            )
+        )  # fmt: skip
     return out
+
+
+def _guarded(metric: str, c: Comparison, plan: AnalysisPlan) -> bool | None:
+    """Whether a guardrail is shown to hold: one that cannot be estimated is not. None for what is none."""
+    if c.non_inferiority is not None:
+        return c.non_inferiority.holds
+    return False if plan.role(metric) == "guardrail" and metric in plan.margins else None
+
+
+def _proven(movement: Movement, beyond: float | None, plan: AnalysisPlan) -> bool:
+    """Whether the lift that the rule asks for is shown; who is shown to be better is not worse by any margin."""
+    asked, better = plan.rule.lift, movement == "better"
+    if not asked:
+        return better
+    exceeds = beyond is not None and beyond < plan.alpha
+    return exceeds and better if asked > 0 else exceeds or better
 
 
 def _movement(c: Comparison, p: float | None, direction: str, plan: AnalysisPlan) -> Movement:
@@ -50,7 +71,8 @@ def _deciding_p(result: MetricResult, plan: AnalysisPlan) -> tuple[float | None,
         return tuple(c.deciding_p_value for c in result.comparisons)
     read = [c.sequential.p_value if c.sequential else None for c in result.comparisons]
     # always-valid p-values are p-values: Holm holds whatever their dependence
-    alone = plan.correction == "none" or result.role == "guardrail"
+    spared = result.role == "guardrail" and result.metric != plan.rule.metric
+    alone = plan.correction == "none" or spared
     return multiplicity.adjust(read, "none" if alone else "holm")
 
 

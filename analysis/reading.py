@@ -30,7 +30,10 @@ def analyze_sample(sample: Sample, plan: AnalysisPlan) -> Report:
     results = correct([_read(metric, sample, plan, order, unlike) for metric in plan.metrics], plan)
     found = [*_srm(sample, plan, order), *sample.checks, *before.values(), *_tails(sample, results)]
     said = [f for r in results for f in findings(r, plan)]
-    rule = Rule(plan.alpha, plan.monitoring.method, plan.complete or _over(results, plan), plan.minimum_units)
+    rule = Rule(
+        plan.alpha, plan.monitoring.method, plan.complete or _over(results, plan), plan.minimum_units, plan.rule,
+        _primary(plan), plan.minimum_days,
+    )  # fmt: skip
     units = {v: sample.units.get(v, 0) for v in order}
     return Report(
         plan.experiment, plan.as_of, plan.confidence, plan.control,
@@ -40,9 +43,15 @@ def analyze_sample(sample: Sample, plan: AnalysisPlan) -> Report:
     )  # fmt: skip
 
 
+def _primary(plan: AnalysisPlan) -> str:
+    """The primary metric's name; of several, that they are."""
+    named = [m.key for m in plan.metrics if plan.deciding_role(m.key) == "primary"]
+    return named[0] if len(named) == 1 else "a primary metric"
+
+
 def _over(results: Sequence[MetricResult], plan: AnalysisPlan) -> bool:
     """Whether every deciding comparison has had its last planned look."""
-    deciding = [c for r in results if plan.deciding_role(r.metric) == "primary" for c in r.comparisons]
+    deciding = [c for r in results if plan.decides(r.metric) for c in r.comparisons]
     return bool(deciding) and all(c.sequential is not None and c.sequential.over for c in deciding)
 
 

@@ -28,11 +28,12 @@ from analysis.parts import (
     Worth,
 )
 from analysis.permutation import Permuted
+from analysis.threshold import Exceeds, NonInferiority
 from experiments.metrics import MetricType
 
 __all__ = [
-    "NOTHING", "Adjusted", "AnyTime", "Comparison", "Effect", "Json", "MetricResult", "NonInferiority", "Report",
-    "VariantResult",
+    "NOTHING", "Adjusted", "AnyTime", "Comparison", "Effect", "Exceeds", "Json", "MetricResult", "NonInferiority",
+    "Report", "VariantResult",
 ]  # fmt: skip
 
 Json = dict[str, Any]
@@ -90,22 +91,6 @@ class Adjusted:
 
 
 @dataclass(frozen=True, slots=True)
-class NonInferiority:
-    """A guardrail's question: is the variant no worse than control by the margin or more?"""
-
-    margin: float
-    relative: bool
-    p_value: float | None
-    holds: bool
-
-    def to_dict(self) -> Json:
-        """As JSON."""
-        return {
-            "margin": self.margin, "relative": self.relative, "p_value": finite(self.p_value), "holds": self.holds
-        }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
     """One variant against control on one metric; `method` names the test, `notes` what to know when reading it."""
 
@@ -131,6 +116,7 @@ class Comparison:
     permutation: Permuted | None = None
     p_value_permuted_adjusted: float | None = None
     test: Test | None = None
+    exceeds: Exceeds | None = None
 
     @property
     def deciding_p_value(self) -> float | None:
@@ -164,6 +150,8 @@ class Comparison:
             out["uncapped"] = {"difference": self.uncapped.to_dict(standard_error=True)}
         if self.non_inferiority is not None:
             out["non_inferiority"] = self.non_inferiority.to_dict()
+        if self.exceeds is not None:
+            out["exceeds"] = self.exceeds.to_dict()
         if self.bounds is not None:
             out["bounds"] = {"low": self.bounds.low, "high": self.bounds.high, "of": self.bounds.reason}
         if self.band is not None:

@@ -21,6 +21,7 @@ LOCKED: Mapping[str, str] = {
     "targeting": "who is inside would no longer be who was compared",
     "metrics": "they are fixed before the start, so that nobody picks them by the result",
     "analysis": "the reading is fixed before the start, so that nobody picks it by the result",
+    "rule": "it is fixed before the start, so that nobody picks it by the result",
     "allow_list": "who is inside would be shown another variant",
     "saved_offers": "its variants keep the offers that they took",
     "schedule.start_at": "it has started",

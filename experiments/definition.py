@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -14,6 +15,7 @@ from experiments.looks import Monitoring, Spending, broken_looks
 from experiments.metrics import BUILT_IN, Metric
 from experiments.moment import Micros, micros
 from experiments.offers import Moment, Offer
+from experiments.rules import DecisionRule, check_rule
 from experiments.shape import convert
 from experiments.share import parse_share
 from experiments.targeting import check_condition
@@ -129,6 +131,7 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     targeting: dict[str, Any] = {}
     metrics: MetricPlan = MetricPlan()
     analysis: AnalysisPlan = AnalysisPlan()
+    rule: DecisionRule = DecisionRule()
     schedule: Schedule = Schedule()
     allow_list: Annotated[dict[UnitId, str], msgspec.Meta(max_length=1000)] = {}
     """Visitors or customers who are shown this variant to look at it; they are never part of the comparison."""
@@ -229,6 +232,16 @@ def _check_plan(definition: Definition, metrics: Mapping[str, Metric]) -> Iterat
     if definition.analysis.target_mde is not None:
         yield from _check_share(definition.analysis.target_mde, "analysis.target_mde", Decimal("0.0001"), Decimal(10))
     yield from _check_monitoring(definition.analysis)
+    yield from _check_rule(definition, metrics)
+
+
+def _check_rule(definition: Definition, metrics: Mapping[str, Metric]) -> Iterator[FieldError]:
+    plan, margins = definition.metrics, []
+    for guardrail in plan.guardrails:
+        with suppress(Invalid):  # a margin that is none is refused where it stands
+            margins.append(parse_share(guardrail.margin, "margin"))
+    planned = definition.analysis.target_mde is not None
+    yield from check_rule(definition.rule, metrics, plan.primary, margins, planned)
 
 
 def _check_monitoring(analysis: AnalysisPlan) -> Iterator[FieldError]:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from analysis.asked import AllVisitors, PriceChange
-from analysis.decision import Decision
+from analysis.decision import Decision, Ground
 from analysis.parts import (
     Band,
     Cannibalisation,
@@ -108,6 +108,13 @@ class Guarded(msgspec.Struct, frozen=True):
     holds: bool
 
 
+class Exceeded(msgspec.Struct, frozen=True):
+    """The test of the lift that the rule asks of the metric it decides by: two-sided, before any correction."""
+
+    lift: float
+    p_value: float | None
+
+
 class ComparisonReading(msgspec.Struct, frozen=True):
     """One variant against control; what cannot be estimated has `estimable` false and a reason."""
 
@@ -128,6 +135,7 @@ class ComparisonReading(msgspec.Struct, frozen=True):
     permutation: dict[str, Any] | Unset = UNSET
     uncapped: dict[str, Interval] | Unset = UNSET
     non_inferiority: Guarded | Unset = UNSET
+    exceeds: Exceeded | Unset = UNSET
     bounds: dict[str, float | str | None] | Unset = UNSET
     band: Band | Unset = UNSET
     notes: list[str] | Unset = UNSET
@@ -153,6 +161,7 @@ class VerdictReading(msgspec.Struct, frozen=True):
     variant: str | None
     rule: str
     because: list[str]
+    ground: Ground
 
 
 class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
