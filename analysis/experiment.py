@@ -19,11 +19,13 @@ from analysis.overlaps import Neighbour
 from analysis.parts import Entry, Method
 from analysis.price_changes import price_changes
 from analysis.report import Report
+from experiments.alerts import ACTOR, SAID
 from experiments.definition import WHOLE, Definition
 from experiments.metrics import BUILT_IN, Metric
 from experiments.moment import DAY, Micros, day_number, iso, micros
 from experiments.money import exponent
 from experiments.share import parse_share
+from experiments.storage.alerts import alerts
 from experiments.storage.registry import Experiment, experiments, read_audit
 from experiments.storage.storefronts import Storefront
 
@@ -69,9 +71,9 @@ def scope_of(storefront: Storefront, experiment: Experiment, as_of: Micros) -> q
 
 def facts_of(
     conn: Connection, storefront: Storefront, experiment: Experiment, scope: queries.Scope, counts: queries.Counts,
-    ledger: Ledger, metrics: Sequence[Metric] | None = None,
+    ledger: Ledger, metrics: Sequence[Metric] | None = None, *, alone: bool = False,
 ) -> Facts:  # fmt: skip
-    """What the report needs to know of the experiment besides its events."""
+    """What the report needs to know of the experiment besides its events; `alone` leaves other experiments out."""
     definition, as_of = experiment.definition, scope.until
     planned, end = definition.analysis.target_mde, definition.schedule.end_at
     reach = _reach(definition, as_of)
@@ -85,7 +87,7 @@ def facts_of(
         target=None if planned is None else float(parse_share(planned, "target_mde")),
         planned_end=None if end is None else iso(micros(end)), reach=reach, shares=shares,
         crossovers=counts.crossovers, strays=counts.strays,
-        neighbours=tuple(_neighbours(conn, storefront, experiment, scope, ledger)),
+        neighbours=() if alone else tuple(_neighbours(conn, storefront, experiment, scope, ledger)),
         timeline=_timeline(conn, storefront, experiment, as_of),
     )  # fmt: skip
 
@@ -202,6 +204,11 @@ def _timeline(conn: Connection, storefront: Storefront, experiment: Experiment, 
         for step in experiment.definition.schedule.ramp
         if (at := micros(step.at)) <= as_of
     ]
+    entries += [
+        (a.raised_at, Entry(iso(a.raised_at), ACTOR, "alert", f"{SAID[a.kind]} {a.detail}".strip()))
+        for a in alerts(conn, storefront.id, experiment.key)
+        if a.raised_at <= as_of
+    ]
     return tuple(entry for _, entry in sorted(entries, key=lambda e: e[0]))
 
 
@@ -212,6 +219,8 @@ def _detail(before: object, after: object) -> str:
     decision = new.get("decision")
     if isinstance(decision, Mapping) and decision.get("reason"):
         return str(decision["reason"])
+    if new.get("reason"):
+        return str(new["reason"])
     if "state" in new and old.get("state") != new["state"]:
         return f"{old.get('state') or 'nothing'} to {new['state']}"
     changed = sorted(key for key in new if old and old.get(key) != new[key])

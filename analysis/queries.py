@@ -15,6 +15,7 @@ from analysis.ledger import KINDS, Ints
 from experiments.moment import DAY, Micros
 from experiments.storage.identities import Identities, Resolved, has_links
 from experiments.storage.tables import (
+    alert,
     audit,
     conversion,
     crossover,
@@ -283,6 +284,7 @@ def data_mark(conn: Connection, storefront_id: int, experiment_id: int, since: M
         select(func.count()).where(ineligible.c.experiment_id == experiment_id),
         select(func.count()).where(visitor_customer.c.storefront_id == storefront_id),
         select(func.max(audit.c.id)).where(audit.c.storefront_id == storefront_id),
+        select(func.max(alert.c.id)).where(alert.c.experiment_id == experiment_id),
         select(storefront.c.products_at, storefront.c.return_days).where(storefront.c.id == storefront_id),
     ]
     return tuple(tuple(conn.execute(query).one()) for query in (entered, told, *others))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.errors import Invalid
+from webapp.mailserver import read_smtp
 
 DEFAULT_DATABASE = "sqlite:///instance/offerlab.sqlite"
 MAX_BODY_BYTES = 1_048_576
@@ -34,6 +35,15 @@ class Settings:
     shop_keys: str = ""
     """The file with the keys of the demo's shop; without it there is no shop."""
     old_secret_keys: tuple[str, ...] = ()
+    smtp_url: str = ""
+    """The mail server that alerts are sent by; without it nobody is told by e-mail."""
+    mail_from: str = ""
+    public_url: str = ""
+    """Where people open the pages: for the links in messages."""
+    private_webhooks: bool = False
+    """Whether alerts may be posted to this machine and its network, and without TLS."""
+    watch: bool = True
+    """Whether a server also watches what runs; of several processes one does."""
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: str | None) -> Settings:
@@ -53,6 +63,11 @@ def load(environ: Mapping[str, str] | None = None, **overrides: str | None) -> S
         metrics_directory=env.get("OFFERLAB_METRICS_DIR", ""),
         shop_keys=env.get("OFFERLAB_SHOP_KEYS", ""),
         old_secret_keys=tuple(env.get("OFFERLAB_OLD_SECRET_KEYS", "").split()),
+        smtp_url=_mail(env),
+        mail_from=env.get("OFFERLAB_MAIL_FROM", ""),
+        public_url=env.get("OFFERLAB_PUBLIC_URL", ""),
+        private_webhooks=_flag(env, "OFFERLAB_PRIVATE_WEBHOOKS"),
+        watch=_flag(env, "OFFERLAB_WATCH", "1"),
     )
 
 
@@ -72,8 +87,17 @@ def _positive(env: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _flag(env: Mapping[str, str], name: str) -> bool:
-    text = env.get(name, "0").lower()
+def _mail(env: Mapping[str, str]) -> str:
+    url = env.get("OFFERLAB_SMTP_URL", "")
+    if url:
+        read_smtp(url)
+        if "@" not in env.get("OFFERLAB_MAIL_FROM", ""):
+            raise Invalid.at("OFFERLAB_MAIL_FROM", "must be an e-mail address, as OFFERLAB_SMTP_URL is given")
+    return url
+
+
+def _flag(env: Mapping[str, str], name: str, default: str = "0") -> bool:
+    text = env.get(name, default).lower()
     if text not in {"0", "1", "true", "false"}:
         raise Invalid.at(name, f"must be 0 or 1, and is {text!r}")
     return text in {"1", "true"}

@@ -27,6 +27,7 @@ COMMANDS = {
     "storefront": "Add storefronts.",
     "upgrade": "Bring the database's schema to the newest migration.",
     "user": "Add people.",
+    "watch": "Watch what runs, and send alerts.",
     "webhook": "Webhooks of Shopify and WooCommerce: secrets and inbox.",
 }
 

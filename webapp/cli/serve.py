@@ -60,10 +60,13 @@ def build() -> "Front":
     from webapp.front import Front
     from webapp.metrics.pulse import Pulse
     from webapp.recommender import Recommender
+    from webapp.watching.watcher import Watcher
 
     app = create_app()
     atexit.register(app.extensions["offerlab"].close)
     atexit.register(Recommender(app.extensions["offerlab"]).close)
+    if load().watch:
+        atexit.register(Watcher(load(), app.extensions["offerlab"].engine).close)
     streams = app.extensions["offerlab.streams"]
     atexit.register(Pulse(app.extensions["offerlab"], streams).close)
     _on_stop_signal(streams.close)

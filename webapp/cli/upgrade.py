@@ -4,6 +4,7 @@ import click
 
 from experiments.storage.database import upgrade, writing
 from experiments.storage.inbox import seal_secrets
+from experiments.storage.outbox import seal_targets
 from webapp.cli import options
 from webapp.config import load
 from webapp.lab import the_seal
@@ -17,4 +18,5 @@ def command(database: str | None) -> None:
         upgrade(engine)
         with writing(engine) as conn:
             seal_secrets(conn, the_seal(load()))
+            seal_targets(conn, the_seal(load()))
     click.echo("The schema is up to date.")

@@ -7,6 +7,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
+from analysis import guardrails
 from analysis.decision import Finding, Movement
 from analysis.report import Comparison, Effect, MetricResult, Report, VariantResult
 from webapp.ui import formats
@@ -209,11 +210,10 @@ def _guard(r: MetricResult, c: Comparison) -> tuple[str, str]:
     if c.non_inferiority is None:
         return "", ""
     margin = f"{c.non_inferiority.margin * 100:g}%"
-    if c.non_inferiority.holds:
+    where = guardrails.zone(r, c)
+    if where == "safe":
         return str(gettext("Safe within %(margin)s", margin=margin)), "success"
-    near = c.lift.high if r.direction == "increase" else c.lift.low
-    harm = None if near is None else -near if r.direction == "increase" else near
-    if harm is not None and harm > c.non_inferiority.margin:
+    if where == "breached":
         return str(gettext("Breached by more than %(margin)s", margin=margin)), "danger"
     return str(gettext("Not yet proven within %(margin)s", margin=margin)), "warning"
 
