@@ -11,6 +11,8 @@ from analysis.checks import Check
 from analysis.decision import Standing, held_back
 from analysis.fatigue import fatigue
 from analysis.findings import findings
+from analysis.lasted import Shipped
+from analysis.lasting import lasting
 from analysis.ledger import Ledger
 from analysis.ledger_sample import NEEDS_REVENUE, levels, sample_of
 from analysis.maturity import maturity
@@ -62,6 +64,8 @@ class Facts:
     strays: int = 0
     neighbours: tuple[Neighbour, ...] = ()
     timeline: tuple[Entry, ...] = ()
+    shipped: Shipped | None = None
+    """Of a holdback, what it follows."""
 
     @property
     def days(self) -> float:
@@ -110,6 +114,7 @@ def compose(ledger: Ledger, facts: Facts, only: str | None = None, brief: bool =
         time=Time(daily(ledger), () if brief else cumulative(ledger, plan, report.metrics), since),
         maturity=maturity(ledger, facts.return_days), sensitivity=rows, overlaps=met, method=facts.method,
         timeline=facts.timeline,
+        lasting=None if facts.shipped is None or only else lasting(ledger, metric, facts.shipped, plan.alpha),
     )  # fmt: skip
 
 

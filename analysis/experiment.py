@@ -11,8 +11,10 @@ from sqlalchemy import Connection
 from analysis import queries
 from analysis.analysis_plan import AnalysisPlan, Role
 from analysis.compose import Facts, compose
+from analysis.effect import Effect
 from analysis.everybody_read import read_all_visitors
 from analysis.journal import read_ledger, return_days
+from analysis.lasted import Shipped
 from analysis.ledger import Ledger
 from analysis.monitoring import units_by_the_end
 from analysis.overlaps import Neighbour
@@ -21,12 +23,14 @@ from analysis.price_changes import price_changes
 from analysis.report import Report
 from experiments.alerts import ACTOR, SAID
 from experiments.definition import WHOLE, Definition
+from experiments.errors import NotFound
 from experiments.metrics import BUILT_IN, Metric
 from experiments.moment import DAY, Micros, day_number, iso, micros
 from experiments.money import exponent
 from experiments.share import parse_share
 from experiments.storage.alerts import alerts
-from experiments.storage.registry import Experiment, experiments, read_audit
+from experiments.storage.decisions import read_decision
+from experiments.storage.registry import Experiment, experiments, get_experiment, read_audit
 from experiments.storage.storefronts import Storefront
 
 HEADLINE = ("conversion", "orders_per_visitor", "revenue_per_visitor", "aov", "contribution_per_visitor")
@@ -89,16 +93,35 @@ def facts_of(
         crossovers=counts.crossovers, strays=counts.strays,
         neighbours=() if alone else tuple(_neighbours(conn, storefront, experiment, scope, ledger)),
         timeline=_timeline(conn, storefront, experiment, as_of),
+        shipped=None if experiment.follows is None else _shipped(conn, storefront, experiment, experiment.follows),
     )  # fmt: skip
+
+
+def _shipped(conn: Connection, storefront: Storefront, holdback: Experiment, follows: str) -> Shipped:
+    """What a holdback follows, by the report that it was decided by; without lifts where none was kept."""
+    decided = get_experiment(conn, storefront.id, follows)
+    variant = str((decided.decision or {}).get("variant"))
+    day = day_number(holdback.started_at or holdback.created_at, storefront.zone)
+    try:
+        metrics = read_decision(conn, decided.id).report.get("metrics", ())
+    except NotFound:
+        return Shipped(variant, day)
+    lifts = {
+        metric["metric"]: Effect(c["lift"]["estimate"], c["lift"]["low"], c["lift"]["high"])
+        for metric in metrics
+        for c in metric["comparisons"]
+        if c["variant"] == variant
+    }
+    return Shipped(variant, day, lifts)
 
 
 def planned_metrics(definition: Definition) -> tuple[Metric, ...]:
     """The plan's metrics, primary first, then the headline ones that it does not name."""
     plan = definition.metrics
     keys = [plan.primary, *plan.secondary, *(g.metric for g in plan.guardrails), *HEADLINE]
+    keys += [definition.rule.metric] if definition.rule.metric else []
     return tuple(BUILT_IN[key] for key in dict.fromkeys(keys))
 
-    keys += [definition.rule.metric] if definition.rule.metric else []
 
 def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Micros) -> AnalysisPlan:
     """How this experiment said that it would be read."""
@@ -121,10 +144,10 @@ def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Mi
         looks=looks if isinstance(looks := definition.analysis.looks, int) else tuple(looks),
         spending=definition.analysis.spending,
         correction=definition.analysis.correction,
-        complete=experiment.state in {"stopped", "decided", "archived"},
-        experiment=experiment.key,
         rule=definition.rule,
         minimum_days=definition.analysis.minimum_days,
+        complete=experiment.state in {"stopped", "decided", "archived"},
+        experiment=experiment.key,
         as_of=iso(as_of),
     )
 

@@ -60,6 +60,12 @@ def _tables(r: Report) -> Iterator[Table]:
     yield Table("fatigue", "by how often offers were met", ("variant", "views", "units", *_span("effect")),
                 tuple((f.variant, d.views, d.units, *_ends(d.effect)) for f in r.fatigue for d in f.doses))  # fmt: skip
     yield from _of_time(r)
+    yield Table("lasting", "does it last since the shipping", ("metric", "variant", "first_day", "last_day", "over",
+                "units", "control_units", *_span("lift"), *_span("difference"), "p_value", "reading"),
+                () if r.lasting is None else tuple(
+                    (r.lasting.metric, r.lasting.variant, s.first_day, s.last_day, s.over, s.units, s.control_units,
+                     *_ends(s.lift), *_ends(s.difference), s.p_value, s.reading)
+                    for s in r.lasting.spans))  # fmt: skip
     yield Table("segments", "by group", ("segment", "level", "metric", "variant", "units", *_span("difference"),
                 "interaction_p"),
                 tuple((g["segment"], x["level"], g["metric"], g["variant"], x["units"], x["difference"]["estimate"],

@@ -12,6 +12,7 @@ from analysis.checks import Check
 from analysis.decision import Verdict
 from analysis.effect import NOTHING, Effect, finite
 from analysis.inversion import Test
+from analysis.lasted import Lasting
 from analysis.parts import (
     Band,
     Cannibalisation,
@@ -241,6 +242,7 @@ class Report:
     timeline: tuple[Entry, ...] = ()
     all_visitors: AllVisitors | None = None
     price_changes: tuple[PriceChange, ...] = ()
+    lasting: Lasting | None = None
 
     def __getitem__(self, metric: str) -> MetricResult:
         for found in self.metrics:
@@ -295,5 +297,5 @@ class Report:
 _OF_EXPERIMENT = (
     "state", "currency", "data_from", "last_exposure", "only", "outlook", "remarks", "progress", "worth", "bands",
     "offers", "cannibalisation", "fatigue", "time", "maturity", "sensitivity", "overlaps", "method", "timeline",
-    "all_visitors", "price_changes",
+    "all_visitors", "price_changes", "lasting",
 )  # fmt: skip

@@ -6,6 +6,7 @@ import msgspec
 
 from analysis.asked import AllVisitors, PriceChange
 from analysis.decision import Decision, Ground
+from analysis.lasted import Lasting
 from analysis.parts import (
     Band,
     Cannibalisation,
@@ -197,3 +198,4 @@ class ReportAnswer(msgspec.Struct, frozen=True, kw_only=True):
     timeline: list[Entry]
     all_visitors: AllVisitors | None
     price_changes: list[PriceChange]
+    lasting: Lasting | None
