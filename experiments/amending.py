@@ -24,6 +24,7 @@ LOCKED: Mapping[str, str] = {
     "rule": "it is fixed before the start, so that nobody picks it by the result",
     "allow_list": "who is inside would be shown another variant",
     "saved_offers": "its variants keep the offers that they took",
+    "saved_metrics": "it keeps the metrics as they were when it started",
     "schedule.start_at": "it has started",
 }
 """What may not, and why; each has a safe way: a new experiment, made by duplicating this one."""

@@ -16,6 +16,7 @@ from experiments.metrics import BUILT_IN, Metric
 from experiments.moment import Micros, micros
 from experiments.offers import Moment, Offer
 from experiments.rules import DecisionRule, check_rule
+from experiments.saved_metrics import SavedMetric, check_saved, own_metrics
 from experiments.shape import convert
 from experiments.share import parse_share
 from experiments.targeting import check_condition
@@ -137,7 +138,14 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Visitors or customers who are shown this variant to look at it; they are never part of the comparison."""
     saved_offers: dict[str, Key] = {}
     """By variant, the saved offer that it took; what it shows stands in the variant itself."""
+    saved_metrics: dict[Key, SavedMetric] = {}
+    """The storefront's own metrics that the plan names, as they were when it was saved."""
     about: About = About()
+
+    @property
+    def known_metrics(self) -> Mapping[str, Metric]:
+        """Every metric that the plan may name."""
+        return {**BUILT_IN, **own_metrics(self.saved_metrics)}
 
     @property
     def control(self) -> Variant:
@@ -183,6 +191,8 @@ def parse(
     if not definition.name:
         definition = msgspec.structs.replace(definition, name=definition.key)
     errors = [*_check_variants(definition), *_check_plan(definition, metrics)]
+    for key, saved in definition.saved_metrics.items():
+        errors += check_saved(key, saved, f"saved_metrics.{key}.")
     errors += [*_check_traffic(definition, audiences), *_check_schedule(definition)]
     if errors:
         raise Invalid(errors)
@@ -216,7 +226,7 @@ def _check_variants(definition: Definition) -> Iterator[FieldError]:
 
 
 def _check_plan(definition: Definition, metrics: Mapping[str, Metric]) -> Iterator[FieldError]:
-    plan = definition.metrics
+    plan, metrics = definition.metrics, {**metrics, **own_metrics(definition.saved_metrics)}
     named = [("metrics.primary", plan.primary)]
     named += [(f"metrics.secondary[{i}]", key) for i, key in enumerate(plan.secondary)]
     named += [(f"metrics.guardrails[{i}].metric", g.metric) for i, g in enumerate(plan.guardrails)]

@@ -1,5 +1,6 @@
 """What is measured: a metric is a smooth function of the means of columns of the per-unit vector."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -33,6 +34,31 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 
 MONEY_COLUMNS = frozenset({"revenue", "contribution", "refunded", "net_revenue"})
 """The columns held in integer minor units: their Moments carry the currency's exponent as decimal places."""
+
+FLAGS = frozenset({"converted", "repeated", "viewed_offer", "accepted", "dismissed"})
+"""The columns that are 0 or 1 in every unit; so is `with_event:NAME`."""
+EVENT, WITH_EVENT = "event:", "with_event:"
+"""Columns of a conversion's own name: how many of them a unit had, and whether it had any."""
+EVENT_NAME = re.compile(r"[\x21-\x7e]{1,100}")
+NOT_EVENTS = frozenset({"order", "refund", "order_cancelled"})
+"""Types of conversions that have columns of their own."""
+_SHARES_OF = frozenset({"refunds", "accepted", "dismissed"})
+
+Unit = Literal["money", "share", "number"]
+
+
+def event_of(column: str) -> str | None:
+    """The name of the conversions that a column counts; None where it is no such column."""
+    for prefix in (WITH_EVENT, EVENT):
+        if column.startswith(prefix) and EVENT_NAME.fullmatch(column[len(prefix) :]):
+            name = column[len(prefix) :]
+            return None if name in NOT_EVENTS else name
+    return None
+
+
+def is_flag(column: str) -> bool:
+    """Whether a column is 0 or 1 in every unit."""
+    return column in FLAGS or column.startswith(WITH_EVENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +118,14 @@ class Metric:
     def columns(self) -> tuple[str, ...]:
         """The columns measured: numerator, and denominator where there is one."""
         return (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
+
+    @property
+    def unit(self) -> Unit:
+        """What its value is: money, a share, or a plain number."""
+        over_money = self.denominator in MONEY_COLUMNS
+        if self.numerator in MONEY_COLUMNS:
+            return "share" if over_money else "money"
+        return "share" if self.type == "proportion" or self.numerator in _SHARES_OF else "number"
 
 
 BUILT_IN: Mapping[str, Metric] = MappingProxyType(

@@ -17,6 +17,7 @@ from experiments.offers import Upsell, products_named
 from experiments.schedules import due_action, in_zone
 from experiments.service.layering import check_layer, check_room, with_part
 from experiments.service.library import check_fit, with_saved
+from experiments.service.measuring import with_metrics
 from experiments.storage.audiences import audiences
 from experiments.storage.drafts import draft_of
 from experiments.storage.products import read_products
@@ -223,6 +224,7 @@ def _amended(
 def _checked(conn: Connection, storefront: Storefront, value: object) -> Definition:
     if isinstance(value, Mapping):
         value = with_saved(conn, storefront.id, with_part(conn, storefront, in_zone(value, storefront.zone)))
+        value = with_metrics(conn, storefront.id, value)
     definition = parse(value, audiences=audiences(conn, storefront.id))
     check_layer(conn, storefront, definition)
     known = _products_named(conn, storefront, definition)

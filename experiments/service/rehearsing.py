@@ -13,6 +13,7 @@ from experiments.rehearsal import Rehearsal, Scene, cost, rehearse
 from experiments.resolution import Context
 from experiments.schedules import in_zone
 from experiments.service.library import with_saved
+from experiments.service.measuring import with_metrics
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.audiences import audiences
 from experiments.storage.carts import PastCart, past_carts
@@ -45,6 +46,7 @@ def parse_draft(conn: Connection, storefront: Storefront, value: object) -> Defi
     """A definition that is only looked at: checked like one that is saved, but nothing is written."""
     if isinstance(value, Mapping):
         value = with_saved(conn, StorefrontId(storefront.id), in_zone(value, storefront.zone))
+        value = with_metrics(conn, StorefrontId(storefront.id), value)
     return parse(value, audiences=audiences(conn, storefront.id))
 
 

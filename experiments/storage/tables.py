@@ -477,6 +477,17 @@ saved_offer = Table(
     UniqueConstraint("storefront_id", "key"),
 )
 
+saved_metric = Table(
+    "saved_metric",  # a row for each version: the last one is what a definition takes when it is saved
+    metadata,
+    Column("storefront_id", Integer, ForeignKey("storefront.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("definition", JSON, nullable=False),
+    Column("saved_by", Text, nullable=False),
+    Column("saved_at", BigInteger, nullable=False),
+)
+
 product_version = Table(
     "product_version",  # what a product was called and cost from when on: the newest one is the product's own
     metadata,

@@ -18,6 +18,7 @@ CHANGES: dict[str, Any] = {
     "layer": {"key": "cart", "start": 0, "end": 5000}, "targeting": {"country": "DE"},
     "metrics": {"primary": "aov"}, "analysis": {"confidence": 0.9}, "allow_list": {"me": "t1"},
     "saved_offers": {"t1": "tea"}, "rule": {"secondaries_forbid": False},
+    "saved_metrics": {"asked": {"type": "mean", "numerator": "event:asked"}},
     "variants": [{"key": k, "weight": w, "offer": {"type": "none"}} for k, w in (("control", 8000), ("t1", 2000))],
 }  # fmt: skip
 
