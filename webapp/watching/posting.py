@@ -68,13 +68,15 @@ def post(to: Webhook, message_id: str, body: bytes, at: Micros) -> None:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         line.request("POST", path, body, headers)
         status = line.getresponse().status
-    except TimeoutError:
-        raise Undelivered(f"{host} did not answer in time") from None
     except (OSError, http.client.HTTPException) as error:
-        raise Undelivered(f"{host} could not be reached: {_why(error)}") from None
+        slow = line.was_cut or isinstance(error, TimeoutError)
+        why = f"{host} did not answer in time" if slow else f"{host} could not be reached: {_why(error)}"
+        raise Undelivered(why) from None
     finally:
         cut.cancel()
         line.close()
+    if line.was_cut:  # an end that we made ourselves reads like the end of an answer
+        raise Undelivered(f"{host} did not answer in time")
     if not 200 <= status < 300:
         raise Undelivered(f"{host} answered {status}")
 
@@ -84,7 +86,7 @@ class _Line(http.client.HTTPConnection):
 
     def __init__(self, host: str, port: int, address: str, timeout: float, *, secure: bool) -> None:
         super().__init__(host, port, timeout=timeout)
-        self._address, self._secure = address, secure
+        self._address, self._secure, self.was_cut = address, secure, False
         if secure:
             self.default_port = 443
 
@@ -100,6 +102,7 @@ class _Line(http.client.HTTPConnection):
 
     def cut(self) -> None:
         """End it from another thread: what waits for an answer fails."""
+        self.was_cut = True
         sock: Any = self.sock
         if sock is not None:
             try:
