@@ -1,6 +1,7 @@
 """The application: every route and page on one installation."""
 
 from flask import Flask, Response, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from experiments.errors import Unavailable
 from experiments.storage.database import check_schema
@@ -31,6 +32,8 @@ def create(settings: Settings | None = None) -> Flask:
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # declared on the default provider, which is the one in use
     app.extensions["offerlab"] = lab
+    if before := lab.settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_proto=before, x_host=before)  # type: ignore[method-assign]  # Flask's own way to wrap it
     app.register_blueprint(routes.blueprint)
     app.register_blueprint(checkout.blueprint)
     for managed in (management, products, offers):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from experiments.errors import Invalid
 from webapp.mailserver import read_smtp
+from webapp.oidc import OpenId, openid
 
 DEFAULT_DATABASE = "sqlite:///instance/offerlab.sqlite"
 MAX_BODY_BYTES = 1_048_576
@@ -44,6 +45,10 @@ class Settings:
     """Whether alerts may be posted to this machine and its network, and without TLS."""
     watch: bool = True
     """Whether a server also watches what runs; of several processes one does."""
+    openid: OpenId | None = None
+    """The provider by which people may sign in beside their passwords."""
+    proxies: int = 0
+    """So many proxies stand before this, and say who calls; from anybody else such a word is worth nothing."""
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: str | None) -> Settings:
@@ -68,6 +73,8 @@ def load(environ: Mapping[str, str] | None = None, **overrides: str | None) -> S
         public_url=env.get("OFFERLAB_PUBLIC_URL", ""),
         private_webhooks=_flag(env, "OFFERLAB_PRIVATE_WEBHOOKS"),
         watch=_flag(env, "OFFERLAB_WATCH", "1"),
+        openid=openid(env),
+        proxies=_count(env, "OFFERLAB_PROXIES"),
     )
 
 
@@ -94,6 +101,13 @@ def _mail(env: Mapping[str, str]) -> str:
         if "@" not in env.get("OFFERLAB_MAIL_FROM", ""):
             raise Invalid.at("OFFERLAB_MAIL_FROM", "must be an e-mail address, as OFFERLAB_SMTP_URL is given")
     return url
+
+
+def _count(env: Mapping[str, str], name: str) -> int:
+    text = env.get(name, "0")
+    if not text.isdecimal() or len(text) > 2:
+        raise Invalid.at(name, f"must be a whole number, 0 or more, and is {text!r}")
+    return int(text)
 
 
 def _flag(env: Mapping[str, str], name: str, default: str = "0") -> bool:

@@ -55,8 +55,13 @@ def _person(conn: Connection, user_id: int) -> User:
     return found
 
 
+def is_last_admin(conn: Connection, person: User) -> bool:
+    """Whether nobody else could manage people."""
+    return person.role == "admin" and sum(other.role == "admin" for other in all_users(conn)) == 1
+
+
 def _check_not_last(conn: Connection, person: User) -> None:
-    if person.role == "admin" and sum(other.role == "admin" for other in all_users(conn)) == 1:
+    if is_last_admin(conn, person):
         raise Conflict("last_admin", f"{person.email} is the only admin: make somebody else one first")
 
 

@@ -10,6 +10,7 @@ from flask_login import current_user, login_user, logout_user
 
 from experiments.errors import Invalid, NotFound
 from experiments.moment import SECOND
+from experiments.service.entering import SignIn, note_sign_in
 from experiments.service.guessing import Counted, Limit, TooManyGuesses, after_failure, after_success, before_guess
 from experiments.service.people import authenticate, link_owner, redeem
 from experiments.storage.database import reading, writing
@@ -53,7 +54,7 @@ def login() -> ResponseReturnValue:
     """The door."""
     wanted = local_path(request.values.get("next", ""))
     if request.method == "GET":
-        return redirect(wanted) if current_user.is_authenticated else render_template("login.html", wanted=wanted)
+        return redirect(wanted) if current_user.is_authenticated else show_login(wanted)
     email, password = request.form.get("email", ""), request.form.get("password", "")
     error, status = gettext("This address and password do not belong together."), 422
     try:
@@ -63,9 +64,17 @@ def login() -> ResponseReturnValue:
         said = gettext("Too many wrong passwords. Try again in %(minutes)s min.", minutes=minutes)
         person, error, status = None, said, 429
     if person is None:
-        return render_template("login.html", wanted=wanted, email=email, error=error), status
-    _begin_session(person)
+        return show_login(wanted, error, status, email)
+    begin_session(person, "password")
     return remember_browser(make_response(redirect(wanted)), person.email)
+
+
+def show_login(wanted: str, error: str = "", status: int = 200, email: str = "") -> ResponseReturnValue:
+    """The page with the ways in, and why the one that was tried did not lead there."""
+    provider = the_lab().settings.openid
+    return render_template(
+        "login.html", wanted=wanted, email=email, error=error, provider=provider.name if provider else None
+    ), status
 
 
 @blueprint.post("/logout")
@@ -89,7 +98,7 @@ def link(token: str) -> ResponseReturnValue:
     if found[1] == "sign_in" and request.method == "GET":
         with writing(the_lab().engine) as conn:
             person = redeem(conn, token, None, now())
-        _begin_session(person)
+        begin_session(person, "link")
         return redirect(url_for("signing_in.home"))
     return render_template("link.html", person=found[0], purpose=found[1], errors={})
 
@@ -108,11 +117,14 @@ def use_link(token: str) -> ResponseReturnValue:
             raise
         errors = place(refusal.errors, {})
         return render_template("link.html", person=found[0], purpose=found[1], errors=errors), 422
-    _begin_session(person)
+    begin_session(person, "link")
     return redirect(url_for("signing_in.home"))
 
 
-def _begin_session(person: User) -> None:
+def begin_session(person: User, by: SignIn) -> None:
+    """From here on this browser is the person's."""
+    with writing(the_lab().engine) as conn:
+        note_sign_in(conn, person, by, now())
     session.clear()  # a session that somebody else planted before signing in is not carried over
     session.permanent = True
     login_user(Person(person))

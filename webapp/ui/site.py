@@ -1,6 +1,7 @@
 """What all pages share: blueprints, sessions, the guard against forged forms, headers, error pages."""
 
 from datetime import timedelta
+from typing import cast
 
 from flask import Flask, Request, Response, g, make_response, render_template, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
@@ -14,7 +15,7 @@ from experiments.errors import OfferlabError
 from experiments.storage.database import reading
 from experiments.storage.storefronts import all_storefronts
 from webapp.errors import problem_of
-from webapp.lab import the_lab
+from webapp.lab import Lab, the_lab
 from webapp.ui import (
     actions,
     catalogue,
@@ -91,6 +92,10 @@ def install(app: Flask) -> None:
     )  # fmt: skip
     for room in rooms:
         app.register_blueprint(room.blueprint)
+    if provider := cast("Lab", app.extensions["offerlab"]).settings.openid:
+        from webapp.ui import openid  # what it takes is loaded only where it is used
+
+        openid.install(app, provider)
     app.before_request(_guard)
     app.after_request(_headers)
     app.context_processor(_shared)
