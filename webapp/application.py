@@ -5,7 +5,19 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from experiments.errors import Unavailable
 from experiments.storage.database import check_schema
-from webapp.api import checkout, health, management, metrics, offers, openapi, products, routes, steering, traffic
+from webapp.api import (
+    checkout,
+    health,
+    holdbacks,
+    management,
+    metrics,
+    offers,
+    openapi,
+    products,
+    routes,
+    steering,
+    traffic,
+)
 from webapp.config import Settings, load
 from webapp.errors import PROBLEM_JSON, encode, problem_of
 from webapp.lab import Lab, kept_rows
@@ -41,6 +53,7 @@ def create(settings: Settings | None = None) -> Flask:
     app.register_blueprint(offers.previews)
     app.register_blueprint(traffic.managed)
     app.register_blueprint(steering.blueprint)
+    app.register_blueprint(holdbacks.blueprint)
     app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)
     for told in (openapi, metrics):

@@ -12,6 +12,7 @@ from flask import Flask
 from experiments.identifiers import PLACEMENT_KEY
 from webapp.errors import PROBLEM_JSON, TITLES
 from webapp.openapi import examples
+from webapp.openapi.afterwards import AFTERWARDS
 from webapp.openapi.foreign import FOREIGN
 from webapp.openapi.managing import EXPERIMENTS, SHOP
 from webapp.openapi.operation import Operation, Query, Shape, Tag
@@ -19,7 +20,9 @@ from webapp.openapi.serving import HOT, OPERATING, PROTOCOLS
 from webapp.openapi.shapes import Schema, components, ref
 from webapp.openapi.steering import STEERING
 
-OPERATIONS: Mapping[str, Operation] = {**HOT, **EXPERIMENTS, **STEERING, **SHOP, **PROTOCOLS, **FOREIGN, **OPERATING}
+OPERATIONS: Mapping[str, Operation] = {
+    **HOT, **EXPERIMENTS, **STEERING, **AFTERWARDS, **SHOP, **PROTOCOLS, **FOREIGN, **OPERATING
+}  # fmt: skip
 """By endpoint; what is not here is not described, and a test says so."""
 
 ABOUT = """A/B experiments on the offers a shop makes: no offer, upsell, cross-sell, bundle.

@@ -18,6 +18,7 @@ from experiments.storage.registry import Experiment, get_experiment
 from webapp import deciding
 from webapp.clock import now
 from webapp.lab import the_lab
+from webapp.ui import holdbacks
 from webapp.ui.definition_form import free_key
 from webapp.ui.experiments import known_experiments, neighbours, the_view
 from webapp.ui.form_errors import place
@@ -25,7 +26,7 @@ from webapp.ui.person import actor, here, page
 from webapp.ui.previews import previews
 from webapp.ui.targeting_rows import in_words
 from webapp.ui.typed import Typed, moment_text
-from webapp.ui.words import ACTIONS, STATES
+from webapp.ui.words import STATES
 
 blueprint = Blueprint("actions", __name__, url_prefix="/s/<storefront>/experiments/<key>")
 
@@ -69,8 +70,9 @@ def _use_case(key: str, action: str) -> Callable[[Connection, Micros], Experimen
         return lambda conn, at: defining.duplicate(conn, storefront, key, new_key, who, at)
     if action == "decide":
         variant, reason = _decision()
+        held = holdbacks.asked_for()
         made = deciding.snapshot(the_lab().engine, storefront, key, now())
-        return lambda conn, _: deciding.decide(conn, storefront, key, variant, reason, who, made)
+        return lambda conn, _: deciding.decide(conn, storefront, key, variant, reason, who, made, held)
     if action == "schedule":
         times = _times()
         return lambda conn, at: defining.schedule(conn, storefront, key, times, who, at)
@@ -126,7 +128,7 @@ def _confirm(key: str, action: str, refused: list[FieldError]) -> str:
         experiment=found,
         definition=definition,
         action=action,
-        words=ACTIONS[action],
+        words=holdbacks.action_words(found, action),
         errors=place(refused, {"metrics": {}}),
         previews=shown,
         opens=opens,
@@ -136,6 +138,8 @@ def _confirm(key: str, action: str, refused: list[FieldError]) -> str:
         new_key=request.form.get("new_key") or free_key(f"{key}-copy"[:64], {e.key for e in known}),
         chosen=request.form.get("decision", request.args.get("decision", "")),
         reason=request.form.get("reason", ""),
+        hold="hold" in request.form,
+        held=holdbacks.typed_share(),
         coverage=definition.coverage_at(at),
         whole=WHOLE,
         wanted=request.form.get("coverage", ""),
@@ -157,4 +161,4 @@ def _done(action: str, changed: Experiment) -> str:
         return str(gettext("The coverage was raised. Nobody moved."))
     if action == "schedule" and changed.state != "scheduled":
         return str(gettext("The times were changed."))
-    return f"{STATES[changed.state].label}. {STATES[changed.state].meaning}"
+    return f"{STATES[changed.state].label}. {holdbacks.state_meaning(changed)}"

@@ -7,9 +7,12 @@ from typing import Any
 from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 
+from analysis.lasted import Lasting
+from experiments.errors import NotEstimable
+from experiments.lifecycle import possible
 from experiments.storage.database import reading
 from experiments.storage.decisions import read_decision
-from experiments.storage.registry import get_experiment
+from experiments.storage.registry import Experiment, get_experiment, holdback_of
 from webapp.deciding import decision_json
 from webapp.errors import encode
 from webapp.lab import the_lab
@@ -39,12 +42,14 @@ def show(key: str) -> ResponseReturnValue:
     with reading(the_lab().engine) as conn:
         experiment = get_experiment(conn, here().id, key)
         made = read_decision(conn, experiment.id)
+        holdback = holdback_of(conn, here().id, key)
     held = kept_report(here(), key)
     lines = _lines(made.report, held.report.to_dict())
     verdict = made.report.get("verdict") or {}
     return render_template(
-        "decided.html", experiment=experiment, made=made, lines=list(lines), verdict=verdict, read_at=held.at
-    )
+        "decided.html", experiment=experiment, made=made, lines=list(lines), verdict=verdict, read_at=held.at,
+        holdback=holdback, lasting=_lasting(holdback), can=possible(holdback.state) if holdback else (),
+    )  # fmt: skip
 
 
 @blueprint.get("/decision.json")
@@ -56,6 +61,16 @@ def as_json(key: str) -> ResponseReturnValue:
         made = read_decision(conn, experiment.id)
     name = {"Content-Disposition": f'attachment; filename="{key}-decision.json"'}
     return Response(encode(decision_json(experiment, made)), mimetype="application/json", headers=name)
+
+
+def _lasting(holdback: Experiment | None) -> Lasting | None:
+    """What the holdback says by now; None without one, or while nobody has entered it."""
+    if holdback is None:
+        return None
+    try:
+        return kept_report(here(), holdback.key).report.lasting
+    except NotEstimable:
+        return None
 
 
 def _lines(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Line]:

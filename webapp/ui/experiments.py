@@ -156,6 +156,8 @@ def the_view() -> StorefrontView:
 
 def neighbours(experiment: Experiment, others: list[Experiment]) -> list[Experiment]:
     """Live experiments and shipped winners of the same placement that are asked before this one."""
+    if experiment.follows is not None:  # a holdback is asked first, with the winner right behind it
+        return []
     same = [e for e in others if e.definition.placement == experiment.definition.placement]
     winners = [e for e in same if e.winner is not None]
     older = [e for e in same if e.state in SHELVES["live"] and e.id < experiment.id]

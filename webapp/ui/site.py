@@ -25,6 +25,7 @@ from webapp.ui import (
     emergency,
     experiments,
     formats,
+    holdbacks,
     home,
     keys,
     language,
@@ -84,6 +85,7 @@ def install(app: Flask) -> None:
     login.unauthorized_handler(signing_in.ask_to_sign_in)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)
+    app.jinja_env.globals.update(holdbacks.GLOBALS)
     app.jinja_env.globals.update(words.GLOBALS, SETTINGS=ROOMS, SETTINGS_BLUEPRINTS=BLUEPRINTS)
     rooms = (
         look, signing_in, experiments, define, actions, changing, emergency, home, reports,
