@@ -12,7 +12,7 @@ import vl_convert
 from altair.utils.schemapi import debug_mode
 
 from analysis.report import Comparison, MetricResult
-from experiments.metrics import BUILT_IN, MONEY_COLUMNS
+from experiments.metrics import BUILT_IN
 
 _FONT = "system-ui"
 INK = "currentColor"
@@ -20,8 +20,6 @@ _WIDTH = 236
 _ROW = 34
 DAY_WIDTH = 300
 _ROOM = 0.06  # of the axis, left free on both sides
-_SHARES = frozenset({"refunds", "accepted", "dismissed"})
-"""Numerators whose ratio is a share of what they are divided by."""
 _ARIA = re.compile(r' (?:aria-[a-z]+|role)="[^"]*"')
 
 
@@ -89,9 +87,10 @@ def _axis(result: MetricResult, currency: str, *, relative: bool) -> tuple[str, 
     if relative:
         return "lift over control", "+.3~%"
     known = BUILT_IN.get(result.metric)
-    if known is not None and known.numerator in MONEY_COLUMNS:
+    unit = known.unit if known is not None else result.unit
+    if unit == "money":
         return f"difference to control{f', {currency}' if currency else ''}", "+,.4~"
-    if result.type == "proportion" or (known is not None and known.numerator in _SHARES):
+    if result.type == "proportion" or unit == "share":
         return "difference to control, percentage points", "+.3~%"
     return "difference to control", "+,.4~"
 

@@ -24,9 +24,10 @@ from analysis.report import Report
 from experiments.alerts import ACTOR, SAID
 from experiments.definition import WHOLE, Definition
 from experiments.errors import NotFound
-from experiments.metrics import BUILT_IN, Metric
+from experiments.metrics import Metric
 from experiments.moment import DAY, Micros, day_number, iso, micros
 from experiments.money import exponent
+from experiments.saved_metrics import event_names, own_metrics
 from experiments.share import parse_share
 from experiments.storage.alerts import alerts
 from experiments.storage.decisions import read_decision
@@ -70,6 +71,7 @@ def scope_of(storefront: Storefront, experiment: Experiment, as_of: Micros) -> q
         window=experiment.definition.analysis.window_days * DAY,
         until=as_of,
         money_places=exponent(storefront.currency),
+        names=event_names(own_metrics(experiment.definition.saved_metrics).values()),
     )
 
 
@@ -120,7 +122,8 @@ def planned_metrics(definition: Definition) -> tuple[Metric, ...]:
     plan = definition.metrics
     keys = [plan.primary, *plan.secondary, *(g.metric for g in plan.guardrails), *HEADLINE]
     keys += [definition.rule.metric] if definition.rule.metric else []
-    return tuple(BUILT_IN[key] for key in dict.fromkeys(keys))
+    known = definition.known_metrics
+    return tuple(known[key] for key in dict.fromkeys(keys))
 
 
 def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Micros) -> AnalysisPlan:

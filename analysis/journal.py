@@ -26,7 +26,8 @@ def read_ledger(conn: Connection, scope: queries.Scope, counts: queries.Counts, 
     orders = {order: i for i, order in enumerate(dict.fromkeys(o for o in told["order_id"] if o is not None))}
     sold, lines = queries.lines(conn, scope, since), Lines.none()
     settled = scope.until - _return_days(conn, scope) * DAY
-    events = _events(told, unit_of, orders, settled)
+    kinds = kinds_of(scope)
+    events = _events(told, unit_of, orders, settled, kinds)
     if sold["order_id"]:
         lines = _lines(conn, scope, sold, orders, {o for o in told["offer_id"] if o is not None})
     if (~events.costed[events.kind == ORDER]).any():
@@ -35,8 +36,27 @@ def read_ledger(conn: Connection, scope: queries.Scope, counts: queries.Counts, 
         variants=counts.variants, first_day=counts.first_day, entered=counts.entered, viewed=counts.viewed,
         crossed=_by_day(crossed, place, counts), units=units, events=events, window=scope.window, until_day=until_day,
         places=scope.money_places, lines=lines, doses=_doses(doses, place, counts),
-        refused=count_ineligible(conn, scope.experiment_id, scope.until),
+        refused=count_ineligible(conn, scope.experiment_id, scope.until), kinds=kinds,
     )  # fmt: skip
+
+
+def read_recent(conn: Connection, scope: queries.Scope, counts: queries.Counts, until_day: int) -> Ledger:
+    """What metrics are summed from, and no more: without lines, doses, refusals, crossovers and usual costs."""
+    told = queries.events(conn, scope, Micros(scope.entered_since))
+    units, unit_of = _units(told, (), {}, {variant: i for i, variant in enumerate(counts.variants)})
+    orders = {order: i for i, order in enumerate(dict.fromkeys(o for o in told["order_id"] if o is not None))}
+    settled = scope.until - _return_days(conn, scope) * DAY
+    kinds = kinds_of(scope)
+    return Ledger(
+        variants=counts.variants, first_day=counts.first_day, entered=counts.entered, viewed=counts.viewed,
+        crossed=np.zeros_like(counts.entered), units=units, events=_events(told, unit_of, orders, settled, kinds),
+        window=scope.window, until_day=until_day, places=scope.money_places, kinds=kinds,
+    )  # fmt: skip
+
+
+def kinds_of(scope: queries.Scope) -> tuple[str, ...]:
+    """The types of conversions that a report reads, by their code."""
+    return tuple(dict.fromkeys((*KINDS, *scope.names)))
 
 
 def return_days(conn: Connection, scope: queries.Scope) -> int:
@@ -75,8 +95,11 @@ def _units(
     return units, np.array([code.get(unit, -1) for unit in told["unit_id"]], dtype=np.int64)
 
 
-def _events(told: Columns, unit: Ints, orders: Mapping[str, int], settled: int) -> Events:
-    kind = np.array([KINDS.index(one) for one in told["type"]], dtype=np.int64)
+def _events(
+    told: Columns, unit: Ints, orders: Mapping[str, int], settled: int, kinds: tuple[str, ...] = KINDS
+) -> Events:
+    code = {name: i for i, name in enumerate(kinds)}
+    kind = np.array([code[one] for one in told["type"]], dtype=np.int64)
     refund = kind == REFUND
     of_order, known = _filled(told["order_at"])
     at = _filled(told["at"])[0]

@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.metrics import EVENT, WITH_EVENT
+
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
@@ -97,7 +99,8 @@ class Ledger:
     """Everything that counts. `entered`, `viewed`, `crossed`: units by day of entry and variant, (days, variants).
 
     Control is the first variant. `doses` are units by variant and number of views, (variants, views), None where views
-    are not counted; `refused` counts units that were not eligible, by variant and reason.
+    are not counted; `refused` counts units that were not eligible, by variant and reason; `kinds` are the types of
+    conversions by their code, after KINDS those that metrics of the storefront's own count by name.
     """
 
     variants: tuple[str, ...]
@@ -113,6 +116,7 @@ class Ledger:
     lines: Lines = field(default_factory=Lines.none)
     doses: Ints | None = None
     refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    kinds: tuple[str, ...] = KINDS
 
     @cached_property
     def inside(self) -> Bools:
@@ -177,20 +181,25 @@ def columns(ledger: Ledger, inside: Bools | None = None) -> dict[str, Ints]:
     flags = {kind: (total(mask & (e.kind == kind)) > 0).astype(np.int64) for kind in (ACCEPTED, DISMISSED)}
     once = np.unique(e.order[refunds], return_index=True)[1]  # an order refunded twice is one order refunded
     returned = np.bincount(e.unit[refunds][once], minlength=n).astype(np.int64)
-    return {
-        "converted": (ordered > 0).astype(np.int64),
-        "repeated": (ordered > 1).astype(np.int64),
-        "orders": ordered,
-        "revenue": revenue,
-        "item_count": total(orders, e.items),
-        "contribution": revenue - cost - refunded,
-        "refunds": returned,
-        "refunded": refunded,
-        "net_revenue": revenue - refunded,
-        "viewed_offer": ledger.units.viewed.astype(np.int64),
-        "accepted": flags[ACCEPTED],
-        "dismissed": flags[DISMISSED],
-    }
+    told = {EVENT + name: total(mask & (e.kind == code)) for code, name in enumerate(ledger.kinds) if code > REFUND}
+    return (
+        told
+        | {WITH_EVENT + name.removeprefix(EVENT): (n > 0).astype(np.int64) for name, n in told.items()}
+        | {
+            "converted": (ordered > 0).astype(np.int64),
+            "repeated": (ordered > 1).astype(np.int64),
+            "orders": ordered,
+            "revenue": revenue,
+            "item_count": total(orders, e.items),
+            "contribution": revenue - cost - refunded,
+            "refunds": returned,
+            "refunded": refunded,
+            "net_revenue": revenue - refunded,
+            "viewed_offer": ledger.units.viewed.astype(np.int64),
+            "accepted": flags[ACCEPTED],
+            "dismissed": flags[DISMISSED],
+        }
+    )
 
 
 def banded(ledger: Ledger) -> tuple[Ints, Ints]:

@@ -12,6 +12,8 @@ from analysis.sample import Population, Sample
 from experiments.metrics import MONEY_COLUMNS, Metric
 
 NEEDS_COST = frozenset({"contribution"})
+BANDED = ("contribution",)
+"""Columns of the metric that a band is given of: others with contribution in them are not that one."""
 NEEDS_REVENUE = frozenset({"revenue", "contribution", "net_revenue"})
 FACTORS = ("converted", "orders", "item_count")
 """Columns that a change of money is split over."""
@@ -31,7 +33,7 @@ def sample_of(ledger: Ledger, metrics: Sequence[Metric], bands: Mapping[str, Ban
     refused = cost_refusal(ledger)
     if refused is not None:
         found = {
-            m.key: Population(found[m.key].moments, refused=refused, bands=bands or {})
+            m.key: Population(found[m.key].moments, refused=refused, bands=bands or {} if m.columns == BANDED else {})
             if NEEDS_COST & set(m.columns)
             else found[m.key]
             for m in metrics
@@ -76,10 +78,17 @@ def moments_of(
         name: Numbers(values[listed], ledger.places if name in MONEY_COLUMNS else 0, None)
         for name, values in columns.items()
     }
-    found = populations(metrics, ordered, cut, {})
+    caps = {m.key: _cap(m, ordered[m.numerator]) for m in metrics if m.cap is not None}
+    found = populations(metrics, ordered, cut, caps)
     if "viewed_offer" in columns:
         found = {m.key: _with_idle_viewers(ledger, found[m.key], m) for m in metrics}
     return found
+
+
+def _cap(metric: Metric, values: Numbers) -> float | None:
+    """The value that a metric is cut to: a quantile of what is above 0, over all variants (Wang & Burke 2019)."""
+    above = values.floats[values.floats > 0]
+    return float(np.quantile(above, metric.cap)) if len(above) and metric.cap is not None else None
 
 
 def _with_idle_viewers(ledger: Ledger, population: Population, metric: Metric) -> Population:

@@ -35,7 +35,11 @@ _CHUNK = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which events belong to a report: the experiment, its unit, the window after exposure, and until when."""
+    """Which events belong to a report: the experiment, its unit, the window after exposure, and until when.
+
+    `names` are the conversions counted by a name of the shop's own; `entered_since` leaves out who came before, and
+    `history` says how long before the first entry events are read.
+    """
 
     storefront_id: int
     experiment_id: int
@@ -44,6 +48,9 @@ class Scope:
     window: int
     until: Micros
     money_places: int
+    names: tuple[str, ...] = ()
+    entered_since: int = 0
+    history: int = HISTORY_DAYS * DAY
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,8 +172,9 @@ def _counts(scope: Scope, c: Any, met: Resolved, since: Micros) -> list[ColumnEl
     return [
         c.c.storefront_id == scope.storefront_id,
         c.c.at <= scope.until,
-        c.c.at >= since - HISTORY_DAYS * DAY,
+        c.c.at >= since - scope.history,
         met.at <= scope.until,
+        met.at >= scope.entered_since,
         or_(c.c.cancelled_at.is_(None), c.c.cancelled_at > scope.until),
     ]
 
@@ -193,7 +201,7 @@ def events(conn: Connection, scope: Scope, since: Micros) -> dict[str, list[Any]
         .select_from(met.source.outerjoin(v, seen))
         .where(
             *_counts(scope, c, met, since),
-            c.c.type.in_(KINDS),
+            c.c.type.in_((*KINDS, *scope.names)),
             or_(c.c.type.in_(("order", "refund")), ours),
         )
     )  # fmt: skip

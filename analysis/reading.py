@@ -129,7 +129,7 @@ def _read(
         metric.key, metric.type, plan.role(metric.key), sum(r.units for r in variants), metric.direction,
         variants, comparisons,
         None if population.cap is None else
-        {"percentile": population.cap.percentile, "value": population.cap.value},
+        {"percentile": population.cap.percentile, "value": population.cap.value}, metric.unit,
     )  # fmt: skip
 
 
@@ -143,6 +143,7 @@ def _refused(metric: Metric, plan: AnalysisPlan, units: Mapping[str, int], popul
             Comparison(v, plan.control, estimable=False, reason=reason, band=bands.get(v))
             for v in units if v != plan.control
         ),
+        unit=metric.unit,
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from analysis.parts import (
 )
 from analysis.permutation import Permuted
 from analysis.threshold import Exceeds, NonInferiority
-from experiments.metrics import MetricType
+from experiments.metrics import MetricType, Unit
 
 __all__ = [
     "NOTHING", "Adjusted", "AnyTime", "Comparison", "Effect", "Exceeds", "Json", "MetricResult", "NonInferiority",
@@ -164,7 +164,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class MetricResult:
-    """One metric in every variant, and each variant against control."""
+    """One metric in every variant, and each variant against control; `unit` says what its values are."""
 
     metric: str
     type: MetricType
@@ -174,6 +174,7 @@ class MetricResult:
     variants: tuple[VariantResult, ...]
     comparisons: tuple[Comparison, ...]
     cap: Mapping[str, float] | None = None
+    unit: Unit | None = None
 
     def comparison(self, variant: str) -> Comparison:
         """The comparison of one variant; KeyError where it was not compared."""

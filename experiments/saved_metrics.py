@@ -1,6 +1,6 @@
 """A storefront's own metrics: what is counted, over what, and which way is better."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -66,7 +66,7 @@ def own_metrics(saved: Mapping[str, SavedMetric]) -> dict[str, Metric]:
     return {key: one.metric(key) for key, one in saved.items() if not list(check_saved(key, one))}
 
 
-def event_names(metrics: Iterator[Metric] | tuple[Metric, ...]) -> tuple[str, ...]:
+def event_names(metrics: Iterable[Metric]) -> tuple[str, ...]:
     """The conversions that these metrics count by name."""
     named = (event_of(column) for metric in metrics for column in metric.columns)
     return tuple(dict.fromkeys(name for name in named if name is not None))

@@ -10,7 +10,7 @@ from babel.numbers import get_decimal_symbol, get_group_symbol
 from flask_babel import get_locale
 from markupsafe import Markup
 
-from experiments.metrics import BUILT_IN, MONEY_COLUMNS
+from experiments.metrics import BUILT_IN
 from experiments.moment import Micros, iso, moment
 from experiments.money import exponent, to_decimal
 from webapp.ui.form_errors import anchor
@@ -19,15 +19,14 @@ Kind = Literal["money", "share", "number"]
 
 DASH = "–"
 _SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹"}
-_SHARES = frozenset({"refunds", "accepted", "dismissed"})
 
 
-def kind_of(metric: str, metric_type: str) -> Kind:
-    """Whether a metric's values are money, a share or a plain number."""
+def kind_of(metric: str, metric_type: str, unit: Kind | None = None) -> Kind:
+    """Whether a metric's values are money, a share or a plain number; `unit` says it of one that is not built in."""
     known = BUILT_IN.get(metric)
-    if known is not None and known.numerator in MONEY_COLUMNS:
-        return "money"
-    return "share" if metric_type == "proportion" or (known is not None and known.numerator in _SHARES) else "number"
+    if known is not None:
+        return known.unit
+    return unit or ("share" if metric_type == "proportion" else "number")
 
 
 def money(minor: int, currency: str) -> str:

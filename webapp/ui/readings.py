@@ -144,7 +144,7 @@ def table(report: Report) -> list[list[object]]:
 def _panel(r: MetricResult, report: Report, said: dict[tuple[str, str], Finding], words: Say) -> Panel:
     from analysis.charts import effects_svg  # Altair takes a second to import: not before a report is read
 
-    kind, currency = formats.kind_of(r.metric, r.type), words.currency
+    kind, currency = formats.kind_of(r.metric, r.type, r.unit), words.currency
     compared = {c.variant: c for c in r.comparisons}
     rows = []
     for v in r.variants:
@@ -180,7 +180,7 @@ def _row(base: tuple[str, str, str, str], r: MetricResult, c: Comparison, words:
         return Row(*base, word=word, tone=tone, reason=c.reason or gettext("no reason was given"), band=_band(c, words))
     guard, zone = _guard(r, c)
     always = ""
-    kind = formats.kind_of(r.metric, r.type)
+    kind = formats.kind_of(r.metric, r.type, r.unit)
     if c.sequential and (c.sequential.low is not None or c.sequential.high is not None):
         low, high = (formats.difference(x, kind, words.currency) for x in (c.sequential.low, c.sequential.high))
         always = gettext("%(low)s to %(high)s", low=low, high=high)
@@ -233,13 +233,13 @@ def _held(r: MetricResult, variant: str) -> VariantResult | None:
 
 
 def _value(v: VariantResult | None, r: MetricResult, currency: str) -> str:
-    return DASH if v is None else formats.value(v.value, formats.kind_of(r.metric, r.type), currency)
+    return DASH if v is None else formats.value(v.value, formats.kind_of(r.metric, r.type, r.unit), currency)
 
 
 def _parts(v: VariantResult, r: MetricResult, currency: str) -> str:
     """What was divided by what, in grey beside the value."""
     if v.numerator is None or v.denominator is None:
         return ""
-    in_money = formats.kind_of(r.metric, r.type) == "money"
+    in_money = formats.kind_of(r.metric, r.type, r.unit) == "money"
     top = formats.rounded(v.numerator, currency) if in_money else formats.count(round(v.numerator))
     return f"{top} / {formats.count(round(v.denominator))}"

@@ -119,8 +119,8 @@ class Say:
 
     def kind(self, metric: str) -> Kind:
         """How a metric's values are written."""
-        known = next((r.type for r in self.report.metrics if r.metric == metric), "mean")
-        return formats.kind_of(metric, known)
+        known = next((r for r in self.report.metrics if r.metric == metric), None)
+        return formats.kind_of(metric, "mean") if known is None else formats.kind_of(metric, known.type, known.unit)
 
     def _differences(self, metric: str) -> Callable[[float | None], str]:
         kind = self.kind(metric)
