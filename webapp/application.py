@@ -18,6 +18,7 @@ from webapp.api import (
     steering,
     traffic,
 )
+from webapp.api.alerts import blueprint as alerting
 from webapp.config import Settings, load
 from webapp.errors import PROBLEM_JSON, encode, problem_of
 from webapp.lab import Lab, kept_rows
@@ -53,6 +54,7 @@ def create(settings: Settings | None = None) -> Flask:
     app.register_blueprint(offers.previews)
     app.register_blueprint(traffic.managed)
     app.register_blueprint(steering.blueprint)
+    app.register_blueprint(alerting)
     app.register_blueprint(holdbacks.blueprint)
     app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)

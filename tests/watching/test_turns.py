@@ -1,5 +1,6 @@
 """One process watches: of several at once one, and after its death another, as soon as its lease has run out."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -12,13 +13,16 @@ from sqlalchemy import Engine
 
 from experiments.errors import Unavailable
 from experiments.moment import SECOND, Micros
+from experiments.service.settings import create_key
 from experiments.storage.alerts import alerts
 from experiments.storage.database import connect, reading, writing
 from experiments.storage.leases import give_back, holder_of, take
-from tests.serving import start_server
+from tests.serving import Client, start_server
 from tests.shop import NOW, Shop, a_a, open_shop
+from tests.watching.receivers import web_server
 from tests.watching.worlds import at, run
 from webapp.clock import now
+from webapp.lab import new_token
 from webapp.watching.watcher import LEASE, WATCH_EVERY, Turns, take_turn
 
 
@@ -154,4 +158,30 @@ def test_the_command_watches_once_or_until_it_is_told_to_end(sqlite_url: str, tm
         held = holder_of(conn, "watch")
     assert held is not None
     assert held[1] <= now(), "who ends gives the lease back"
+    engine.dispose()
+
+
+def test_a_server_sends_what_a_request_left_for_it(sqlite_url: str, tmp_path: Path) -> None:
+    """The whole way: a test asked for over the API is posted by the server's watch, not by the request."""
+    engine = connect(sqlite_url)
+    shop = open_shop(engine)
+    with writing(engine) as conn:
+        key = create_key(conn, shop.storefront.id, "admin", new_token(), now(), "test")
+    with web_server(200) as got:
+        server = start_server(sqlite_url, tmp_path, OFFERLAB_PRIVATE_WEBHOOKS="1")
+        client = Client(server.url, key)
+        try:
+            changed = client.call("PATCH", "/api/v1/alerts/settings", {"webhook_url": got.url})
+            assert changed.ok, changed.text
+            assert client.post("/api/v1/alerts/test").json() == {"messages": 1}
+            for _ in range(600):
+                if got.posts:
+                    break
+                time.sleep(0.1)
+        finally:
+            client.session.close()
+            assert server.stop() == 0
+    ((headers, body),) = got.posts
+    assert json.loads(body)["type"] == "test"
+    assert headers["webhook-signature"].startswith("v1,")
     engine.dispose()

@@ -13,6 +13,7 @@ from experiments.identifiers import PLACEMENT_KEY
 from webapp.errors import PROBLEM_JSON, TITLES
 from webapp.openapi import examples
 from webapp.openapi.afterwards import AFTERWARDS
+from webapp.openapi.alerting import ALERTS
 from webapp.openapi.foreign import FOREIGN
 from webapp.openapi.managing import EXPERIMENTS, SHOP
 from webapp.openapi.operation import Operation, Query, Shape, Tag
@@ -21,7 +22,7 @@ from webapp.openapi.shapes import Schema, components, ref
 from webapp.openapi.steering import STEERING
 
 OPERATIONS: Mapping[str, Operation] = {
-    **HOT, **EXPERIMENTS, **STEERING, **AFTERWARDS, **SHOP, **PROTOCOLS, **FOREIGN, **OPERATING
+    **HOT, **EXPERIMENTS, **STEERING, **AFTERWARDS, **SHOP, **ALERTS, **PROTOCOLS, **FOREIGN, **OPERATING
 }  # fmt: skip
 """By endpoint; what is not here is not described, and a test says so."""
 

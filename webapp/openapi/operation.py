@@ -9,7 +9,7 @@ from experiments.storage.keys import KeyKind
 
 Tag = Literal[
     "Serving", "Recording", "Experiments", "Offers", "Catalogue", "Traffic", "OpenFeature", "GrowthBook", "Segment",
-    "Webhooks", "Scripts", "Operating",
+    "Webhooks", "Scripts", "Alerts", "Operating",
 ]  # fmt: skip
 
 ANY_KEY: tuple[KeyKind, ...] = ("public", "secret", "admin")

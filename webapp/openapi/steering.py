@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from experiments.definition import About, RampStep
+from experiments.definition import About, PauseWhen, RampStep
 from webapp.api.steering import DraftChange, DraftInput, RampInput, TimesInput
 from webapp.openapi import managed
 from webapp.openapi.operation import Operation
@@ -15,6 +15,7 @@ class ScheduleChange(msgspec.Struct, frozen=True, omit_defaults=True):
 
     end_at: str | msgspec.UnsetType | None = msgspec.UNSET
     ramp: list[RampStep] | msgspec.UnsetType = msgspec.UNSET
+    pause_when: list[PauseWhen] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Amendment(msgspec.Struct, frozen=True, omit_defaults=True):

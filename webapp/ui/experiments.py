@@ -11,7 +11,9 @@ from sqlalchemy import Connection
 
 from experiments.definition import Definition
 from experiments.lifecycle import State, possible
+from experiments.moment import Micros
 from experiments.service.snapshot import StorefrontView
+from experiments.storage.alerts import Alert, alerts
 from experiments.storage.database import reading
 from experiments.storage.decisions import has_decision
 from experiments.storage.drafts import draft_of, drafts
@@ -20,6 +22,7 @@ from experiments.storage.storefronts import placements
 from experiments.storage.tallies import units_of
 from webapp.clock import now
 from webapp.lab import the_lab
+from webapp.ui.alert_words import ALERTS
 from webapp.ui.person import here, page
 from webapp.ui.previews import previews
 from webapp.ui.signed_links import preview_links
@@ -100,6 +103,7 @@ def detail(key: str) -> ResponseReturnValue:
     with reading(the_lab().engine) as conn:
         found = get_experiment(conn, here().id, key)
         trail = read_audit(conn, here().id, f"experiment:{key}")
+        told = alerts(conn, here().id, key)
         counts = units_of(conn, [found.id]).get(found.id, {})
         slots = {p.key: p for p in placements(conn, here().id)}
         others = [e for e in known_experiments(conn) if e.key != key]
@@ -119,7 +123,8 @@ def detail(key: str) -> ResponseReturnValue:
         counts=counts,
         can=can,
         actions=[action for action in OFFERED if action in can],
-        trail=[(entry, _changes(entry)) for entry in trail],
+        trail=_timeline(trail, told),
+        alert_words=ALERTS,
         neighbours=neighbours(found, others),
         draft=kept,
         has_snapshot=has_snapshot,
@@ -138,6 +143,14 @@ def _searched(experiment: Experiment) -> str:
     definition = experiment.definition
     words = (experiment.key, definition.name, definition.placement, definition.about.owner, *definition.about.tags)
     return " ".join(words).lower()
+
+
+def _timeline(trail: list[AuditEntry], told: list[Alert]) -> list[tuple[AuditEntry | Alert, list[Difference]]]:
+    """What people did and what the watch told, newest first."""
+    lines: list[tuple[Micros, AuditEntry | Alert, list[Difference]]]
+    lines = [(alert.raised_at, alert, []) for alert in told]
+    lines += [(entry.at, entry, _changes(entry)) for entry in trail]
+    return [(line, changes) for _, line, changes in sorted(lines, key=lambda one: one[0], reverse=True)]
 
 
 def _changes(entry: AuditEntry) -> list[Difference]:

@@ -13,6 +13,7 @@ from analysis.experiment import experiment_report
 from experiments.identifiers import ExperimentId
 from experiments.lifecycle import MEASURING
 from experiments.moment import DAY, SECOND, Micros, day_number, micros
+from experiments.storage.alerts import Alert, alerts
 from experiments.storage.database import reading
 from experiments.storage.drafts import Draft, drafts
 from experiments.storage.registry import Experiment, get_experiment
@@ -20,8 +21,10 @@ from experiments.storage.storefronts import Placement, placements
 from experiments.storage.tallies import daily_units
 from webapp.clock import now
 from webapp.lab import the_lab
+from webapp.ui.alert_words import ALERTS
 from webapp.ui.experiments import SHELVES, known_experiments
 from webapp.ui.person import here, page
+from webapp.ui.words import in_plain_words
 
 blueprint = Blueprint("home", __name__, url_prefix="/s/<storefront>")
 
@@ -74,6 +77,7 @@ def show() -> ResponseReturnValue:
         live = [e for e in known if e.state in LIVE]
         counted = daily_units(conn, [e.id for e in live], today - DAYS, today + 1)
         slots, unfinished = placements(conn, here().id), drafts(conn, here().id)
+        told = alerts(conn, here().id, waiting=True, limit=MOST)
     entered = {number: sum(days.values()) for number, days in counted.items()}
     return render_template(
         "home.html",
@@ -82,7 +86,7 @@ def show() -> ResponseReturnValue:
         live=live[:MOST],
         more=max(0, len(live) - MOST),
         entered=entered,
-        needs=list(_needs(known, unfinished, entered, at))[:MOST],
+        needs=[*_told(known, told), *_needs(known, unfinished, entered, at, told)][:MOST],
         lanes=_lanes(slots, live, entered),
         dates=sorted(_dates(live, at), key=lambda d: d.at)[:MOST],
         totals=_totals(known, entered),
@@ -107,12 +111,24 @@ def standing(key: str) -> ResponseReturnValue:
     return render_template("_standing.html", key=key, **held[1])
 
 
+def _told(known: Sequence[Experiment], told: Sequence[Alert]) -> Iterator[Need]:
+    """What the watch told and nobody has dealt with: the urgent first, then the newest."""
+    by_id = {e.id: e for e in known}
+    urgent = sorted(told, key=lambda alert: ALERTS[alert.kind].tone != "danger")
+    for alert in urgent:
+        words = ALERTS[alert.kind]
+        text = f"{words.meaning} {in_plain_words(alert.detail)}".strip()
+        yield Need(words.tone, str(words.label), text, by_id[alert.experiment_id])
+
+
 def _needs(
-    known: Sequence[Experiment], unfinished: Sequence[Draft], entered: Mapping[ExperimentId, int], at: Micros
-) -> Iterator[Need]:
-    me = current_user.email
+    known: Sequence[Experiment], unfinished: Sequence[Draft], entered: Mapping[ExperimentId, int], at: Micros,
+    told: Sequence[Alert],
+) -> Iterator[Need]:  # fmt: skip
+    me, missed = current_user.email, {alert.experiment_id for alert in told if alert.kind == "no_exposures"}
     for e in known:
-        if e.state in MEASURING and e.started_at and at - e.started_at > DAY and not entered.get(e.id):
+        waited = e.state in MEASURING and e.started_at is not None and at - e.started_at > DAY
+        if waited and not entered.get(e.id) and e.id not in missed:
             text = gettext(
                 "No visitor has met it in the last %(days)s days. Does the shop ask for its placement?", days=DAYS
             )

@@ -39,6 +39,7 @@ from webapp.ui import (
 )
 from webapp.ui.person import load_person
 from webapp.ui.settings import audiences, layers, metrics, people, placements, storefront, trail, visitor
+from webapp.ui.settings.alerts import blueprint as alerts
 from webapp.ui.settings.rooms import BLUEPRINTS, ROOMS
 
 PAGES = ("/s/", "/login", "/logout", "/link/", "/look", "/static/", "/bootstrap/")
@@ -94,6 +95,7 @@ def install(app: Flask) -> None:
     )  # fmt: skip
     for room in rooms:
         app.register_blueprint(room.blueprint)
+    app.register_blueprint(alerts)
     if provider := cast("Lab", app.extensions["offerlab"]).settings.openid:
         from webapp.ui import openid  # what it takes is loaded only where it is used
 

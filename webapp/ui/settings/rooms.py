@@ -22,6 +22,7 @@ ROOMS = (
     Room("layers.listing", _("Layers")),
     Room("audiences.listing", _("Audiences")),
     Room("metric_list.listing", _("Metrics")),
+    Room("alerts.show", _("Alerts")),
     Room("keys.listing", _("Keys"), "admin"),
     Room("people.listing", _("People"), "admin"),
     Room("trail.listing", _("Changes")),
