@@ -15,6 +15,7 @@ from webapp.api import (
     openapi,
     products,
     routes,
+    sharing,
     steering,
     traffic,
 )
@@ -55,7 +56,8 @@ def create(settings: Settings | None = None) -> Flask:
     app.register_blueprint(traffic.managed)
     app.register_blueprint(steering.blueprint)
     app.register_blueprint(alerting)
-    app.register_blueprint(holdbacks.blueprint)
+    for after in (holdbacks, sharing):
+        app.register_blueprint(after.blueprint)
     app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)
     for told in (openapi, metrics):

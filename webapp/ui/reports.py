@@ -2,9 +2,13 @@
 
 import csv
 import io
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
 from analysis.experiment import analysis_plan, planned_metrics
 from analysis.findings import findings
@@ -13,7 +17,10 @@ from experiments.errors import NotEstimable, NotFound
 from experiments.lifecycle import allowed
 from experiments.moment import SECOND
 from experiments.storage.database import reading
+from experiments.storage.decisions import has_decision
 from experiments.storage.registry import get_experiment
+from experiments.storage.reportlinks import links_of
+from webapp.clock import now
 from webapp.errors import encode
 from webapp.lab import the_lab
 from webapp.reading import Read, kept_report
@@ -36,6 +43,15 @@ def show(key: str) -> ResponseReturnValue:
     if experiment.started_at is None:
         return render_template("report_empty.html", experiment=experiment)
     read = _read(key, request.args.get("segment"))
+    with reading(the_lab().engine) as conn:
+        links = links_of(conn, experiment.id) if current_user.may("editor") else []
+        kept = has_decision(conn, experiment.id)
+    address = partial(url_for, "reports.show", storefront=here().key, key=key, segment=read.report.only)
+    return render_template("report.html", **contents(read, address), links=links, kept=kept, link_at=now(), errors={})
+
+
+def contents(read: Read, address: Callable[..., str]) -> dict[str, Any]:
+    """What the report's page shows, in the storefront that it is read in; `address` is the page's own."""
     report, currency = read.report, here().currency
     plan = analysis_plan(read.experiment, planned_metrics(read.experiment.definition), read.at)
     said = [finding for result in report.metrics for finding in findings(result, plan)]
@@ -43,24 +59,24 @@ def show(key: str) -> ResponseReturnValue:
     scale: Scale = next((s for s in SCALES if s == request.args.get("scale")), "relative")
     units_a_day = next((w.units_a_day for w in report.worth), 0.0)
     say = Say(report, currency, scale, units_a_day)
-    return render_template(
-        "report.html",
-        experiment=read.experiment,
-        definition=read.experiment.definition,
-        report=report,
-        read_at=read.at,
-        early_until=read.early_until,
-        headline_metrics=metrics,
-        headline=rows,
-        sections=readings.sections(report, said, say),
-        because=readings.reasons(report, read.experiment.definition.metrics.primary),
-        units=sum(units for _, units, _ in report.variants),
-        can=allowed(read.experiment.state),
-        say=say,
-        pictures=report_pictures.pictures(report, say),
-        tables=part_tables(report),
+    return {
+        "experiment": read.experiment,
+        "definition": read.experiment.definition,
+        "report": report,
+        "read_at": read.at,
+        "early_until": read.early_until,
+        "headline_metrics": metrics,
+        "headline": rows,
+        "sections": readings.sections(report, said, say),
+        "because": readings.reasons(report, read.experiment.definition.metrics.primary),
+        "units": sum(units for _, units, _ in report.variants),
+        "can": allowed(read.experiment.state),
+        "say": say,
+        "pictures": report_pictures.pictures(report, say),
+        "tables": part_tables(report),
+        "address": address,
         **WORDS,
-    )
+    }
 
 
 @blueprint.get("/report.json")

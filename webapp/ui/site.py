@@ -34,6 +34,8 @@ from webapp.ui import (
     quarantine,
     rehearsals,
     reports,
+    shared,
+    sharing,
     signing_in,
     words,
 )
@@ -41,8 +43,9 @@ from webapp.ui.person import load_person
 from webapp.ui.settings import audiences, layers, metrics, people, placements, storefront, trail, visitor
 from webapp.ui.settings.alerts import blueprint as alerts
 from webapp.ui.settings.rooms import BLUEPRINTS, ROOMS
+from webapp.ui.shared import SHARED
 
-PAGES = ("/s/", "/login", "/logout", "/link/", "/look", "/static/", "/bootstrap/")
+PAGES = ("/s/", "/login", "/logout", "/link/", "/look", "/static/", "/bootstrap/", SHARED)
 """Where people look: an error there is a page; everywhere else it is JSON."""
 
 SIGNED_IN_FOR = timedelta(days=14)
@@ -65,7 +68,8 @@ class PageSessions(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """The page's session; for every other path none, which Flask makes a null session of."""
-        return super().open_session(app, request) if is_page(request.path) else None
+        here = request.path
+        return super().open_session(app, request) if is_page(here) and not here.startswith(SHARED) else None
 
 
 def install(app: Flask) -> None:
@@ -87,8 +91,10 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(formats.FILTERS)
     app.jinja_env.globals.update(holdbacks.GLOBALS)
+    app.jinja_env.globals.update(sharing.GLOBALS)
     app.jinja_env.globals.update(words.GLOBALS, SETTINGS=ROOMS, SETTINGS_BLUEPRINTS=BLUEPRINTS)
     rooms = (
+        sharing, shared,
         look, signing_in, experiments, define, actions, changing, emergency, home, reports,
         catalogue, rehearsals, quarantine, planner, decided, keys,
         storefront, placements, layers, audiences, metrics, people, trail, visitor,
@@ -125,7 +131,7 @@ def error_page(error: Exception) -> Response:
 
 
 def _guard() -> None:
-    if not is_page(request.path) or request.endpoint in {"static", "bootstrap.static"}:
+    if not is_page(request.path) or request.endpoint in {"static", "bootstrap.static", "shared.show"}:
         return
     if request.endpoint == "catalogue.upload":
         request.max_content_length = CATALOGUE_UPLOAD

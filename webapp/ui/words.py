@@ -190,6 +190,7 @@ TRAIL = {
     "start": _("Started"), "schedule": _("Scheduled"), "close": _("Closed"), "reopen": _("Reopened"),
     "pause": _("Paused"), "resume": _("Resumed"), "stop": _("Stopped"), "decide": _("Decided"),
     "archive": _("Archived"), "unschedule": _("Unscheduled"), "begin draft": _("Began changes"),
+    "share": _("Report shared"), "unshare": _("Shared link revoked"),
     "discard draft": _("Discarded changes"), "sign in": _("Signed in"),
 }  # fmt: skip
 """What happened to an experiment, in the trail's order of words."""
