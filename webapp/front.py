@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Flask
 
-from webapp.api.intake import Call, handle
+from webapp.api.intake import Call, Reply, handle
 from webapp.api.routes import HANDLERS
 from webapp.clock import now
 from webapp.lab import Lab
@@ -57,6 +57,15 @@ class Front:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
+        reply = self.reply(environ)
+        if reply is None:
+            return self._flask(environ, start_response)  # type: ignore[arg-type]  # the same thing, named by wsgiref
+        headers = [*reply.headers.items(), ("Content-Length", str(len(reply.body)))]
+        start_response(STATUS.get(reply.status) or f"{reply.status} Error", headers)
+        return [reply.body]  # a list: servers send one whole, and anything else part by part
+
+    def reply(self, environ: Environ) -> Reply | None:
+        """The answer to a hot route's request; None where the request is Flask's to answer."""
         path = environ["PATH_INFO"]
         handler = HANDLERS.get(path)
         flag = handler is None and path.startswith(ofrep.ONE)
@@ -64,7 +73,7 @@ class Front:
         hot = (handler is not None or flag) and environ["REQUEST_METHOD"] == "POST"
         chunked = "HTTP_TRANSFER_ENCODING" in environ  # of a length that nobody has told: Flask reads that with care
         if not hot or chunked or int(length) > self._lab.settings.max_body_bytes:
-            return self._flask(environ, start_response)  # type: ignore[arg-type]  # the same thing, named by wsgiref
+            return None
         started = perf_counter_ns()
         body = environ["wsgi.input"].read(int(length))
         call = Call(EnvironHeaders(environ), body, now(), environ["QUERY_STRING"])
@@ -73,7 +82,5 @@ class Front:
             reply, path = ofrep.evaluate_one(self._lab, call, placement), ofrep.ONE_ROUTE
         else:
             reply = handle(self._lab, handler, call)
-        headers = [*reply.headers.items(), ("Content-Length", str(len(reply.body)))]
-        start_response(STATUS.get(reply.status) or f"{reply.status} Error", headers)
         self._answered(path, "POST", reply.status, started)
-        return (reply.body,)
+        return reply

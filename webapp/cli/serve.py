@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 
 REQUESTS, WAITING = 24, 512
-"""Requests that a worker works on at once, and that may wait; the streams that it holds come on top of both.
-
-The server makes as many threads as it may where requests wait, and each costs the others: threads take turns."""
+"""Requests that a worker works on at once, and that may wait; the streams that it holds come on top."""
 STOPS_WITHIN = 5
 """Seconds that a worker has to answer what was asked; the server waits so long for connections that are only kept."""
 
@@ -60,8 +58,10 @@ def build() -> "Front":
     from webapp.front import Front
     from webapp.metrics.pulse import Pulse
     from webapp.recommender import Recommender
+    from webapp.server import take_over
     from webapp.watching.watcher import Watcher
 
+    take_over()
     app = create_app()
     atexit.register(app.extensions["offerlab"].close)
     atexit.register(Recommender(app.extensions["offerlab"]).close)
@@ -111,6 +111,7 @@ def run(host: str, port: int, workers: int, database: str | None) -> None:
     from granian.log import LogLevels
 
     from webapp.protocols.streams import RESERVED
+    from webapp.server import can_take_over
 
     if database is not None:
         os.environ["OFFERLAB_DATABASE_URL"] = database
@@ -121,7 +122,7 @@ def run(host: str, port: int, workers: int, database: str | None) -> None:
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=REQUESTS + streams,
+        blocking_threads=REQUESTS if can_take_over() else REQUESTS + streams,
         backpressure=WAITING + streams,
         factory=True,
         respawn_failed_workers=True,

@@ -18,6 +18,8 @@ CACHING = {"Cache-Control": "public, max-age=30, stale-while-revalidate=3600, st
 """A CDN in front answers for us for half a minute, and for a day while we are away."""
 
 LIVE = {"x-sse-support": "enabled"}
+STREAM = "/sub/"
+"""Where an SDK follows the payload, before its key."""
 
 
 @blueprint.get("/api/features/<key>", provide_automatic_options=False)
@@ -32,7 +34,7 @@ def features(key: str) -> Response:
     return answer
 
 
-@blueprint.get("/sub/<key>", provide_automatic_options=False)
+@blueprint.get(f"{STREAM}<key>", provide_automatic_options=False)
 def subscribe(key: str) -> Response:
     """The payload again, each time that it changes."""
     view = _public(key).view
@@ -57,7 +59,7 @@ def track() -> Response:
 
 
 @blueprint.route("/api/features/<key>", methods=["OPTIONS"], provide_automatic_options=False)
-@blueprint.route("/sub/<key>", methods=["OPTIONS"], provide_automatic_options=False)
+@blueprint.route(f"{STREAM}<key>", methods=["OPTIONS"], provide_automatic_options=False)
 @blueprint.route("/track", methods=["OPTIONS"], provide_automatic_options=False)
 def allowed(key: str = "") -> Response:  # noqa: ARG001 - what may be asked is the same for each
     """A browser's preflight; the SDKs avoid one, other callers may not."""
