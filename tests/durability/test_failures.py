@@ -1,10 +1,14 @@
 """A disk that fills, locks that others hold, lines that are cut: a clear 503, nothing half-written, no restart."""
 
+import os
 import resource
 import sqlite3
+import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,6 +71,53 @@ def test_a_full_disk_is_a_503_until_there_is_room(sqlite: tuple[Server, str]) ->
             resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         wait_for_news(load)
     check(server, load)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 16 MB that PostgreSQL's own user may enter."""
+    disk = Path(tempfile.mkdtemp(prefix="offerlab-disk-"))
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16M", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        disk.rmdir()
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.decode().strip()}")
+    disk.chmod(0o755)
+    (disk / "tables").mkdir()
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+    disk.rmdir()
+
+
+def test_a_full_disk_of_postgresql_is_a_503_until_there_is_room(
+    postgres_database: str, small_disk: Path, tmp_path: Path
+) -> None:
+    engine = connect(postgres_database)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        server_user = Path(str(conn.scalar(text("SHOW data_directory")))).stat().st_uid
+        os.chown(small_disk / "tables", server_user, -1)
+        conn.execute(text(f"CREATE TABLESPACE small LOCATION '{small_disk / 'tables'}'"))
+        for table in ("exposure", "conversion"):
+            conn.execute(text(f"ALTER TABLE {table} SET TABLESPACE small"))
+    server, key = serve_shop(postgres_database, tmp_path)
+    with Load(server.url, key) as load:
+        wait_for_news(load)
+        ballast = small_disk / "ballast"
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:  # until the disk is full
+            while file.write(bytes(4096)):
+                pass
+        wait_for_refusals(load)
+        assert requests.get(f"{server.url}/livez", timeout=5).ok
+        ballast.unlink()
+        wait_for_news(load)
+    assert server.stop() == 0, server.log.read_text()
+    check(server, load)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        for table in ("exposure", "conversion"):
+            conn.execute(text(f"ALTER TABLE {table} SET TABLESPACE pg_default"))
+        conn.execute(text("DROP TABLESPACE small"))
+    engine.dispose()
 
 
 def test_a_database_that_another_process_locks_is_a_503_until_it_lets_go(sqlite: tuple[Server, str]) -> None:
