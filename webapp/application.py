@@ -11,6 +11,7 @@ from webapp.api import (
     holdbacks,
     management,
     metrics,
+    measuring,
     offers,
     openapi,
     products,
@@ -50,7 +51,7 @@ def create(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_proto=before, x_host=before)  # type: ignore[method-assign]  # Flask's own way to wrap it
     app.register_blueprint(routes.blueprint)
     app.register_blueprint(checkout.blueprint)
-    for managed in (management, products, offers):
+    for managed in (management, products, offers, measuring):
         app.register_blueprint(managed.blueprint)
     app.register_blueprint(offers.previews)
     app.register_blueprint(traffic.managed)

@@ -28,6 +28,7 @@ from webapp.config import Settings
 from webapp.lab import new_token
 from webapp.openapi import examples
 from webapp.openapi.document import OPERATIONS, document, routes
+from webapp.openapi.measuring import EXAMPLE
 from webapp.protocols.segment import KINDS
 from webapp.ui.site import is_page
 
@@ -160,6 +161,10 @@ WALK: list[tuple[str, str, Any, KeyKind]] = [
     ("GET", "/api/v1/alerts", None, "admin"),
     ("PATCH", "/api/v1/storefront", {"bots": "crawlers"}, "admin"),
     ("GET", "/api/v1/storefront", None, "admin"),
+    ("POST", "/api/v1/metrics", EXAMPLE, "admin"),
+    ("PUT", "/api/v1/metrics/signups", {"type": "mean", "numerator": "event:newsletter_signup", "cap": 0.99}, "admin"),
+    ("GET", "/api/v1/metrics/signups", None, "admin"),
+    ("GET", "/api/v1/metrics/signups/audit", None, "admin"),
     ("GET", "/api/v1/metrics", None, "admin"),
     ("POST", "/api/v1/experiments", examples.DEFINITION, "admin"),
     ("PUT", "/api/v1/experiments/cart-offers", examples.DEFINITION, "admin"),

@@ -16,7 +16,6 @@ from experiments.errors import Invalid, Malformed
 from experiments.holdback import LEAST, MOST
 from experiments.identifiers import Key
 from experiments.lifecycle import Action, allowed
-from experiments.metrics import BUILT_IN
 from experiments.moment import Micros, iso
 from experiments.schedules import times_json
 from experiments.service import defining
@@ -201,13 +200,3 @@ def audit_experiment(key: str) -> Response:
         {"at": iso(e.at), "actor": e.actor, "action": e.action, "before": e.before, "after": e.after} for e in entries
     ]
     return json_answer({"audit": shown})
-
-
-@blueprint.get("/metrics")
-def list_metrics() -> Response:
-    """The metrics an experiment may name."""
-    shown = [
-        {"key": m.key, "type": m.type, "numerator": m.numerator, "denominator": m.denominator, "direction": m.direction}
-        for m in BUILT_IN.values()
-    ]
-    return json_answer({"metrics": shown})

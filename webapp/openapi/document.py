@@ -16,13 +16,14 @@ from webapp.openapi.afterwards import AFTERWARDS
 from webapp.openapi.alerting import ALERTS
 from webapp.openapi.foreign import FOREIGN
 from webapp.openapi.managing import EXPERIMENTS, SHOP
+from webapp.openapi.measuring import METRICS
 from webapp.openapi.operation import Operation, Query, Shape, Tag
 from webapp.openapi.serving import HOT, OPERATING, PROTOCOLS
 from webapp.openapi.shapes import Schema, components, ref
 from webapp.openapi.steering import STEERING
 
 OPERATIONS: Mapping[str, Operation] = {
-    **HOT, **EXPERIMENTS, **STEERING, **AFTERWARDS, **SHOP, **ALERTS, **PROTOCOLS, **FOREIGN, **OPERATING
+    **HOT, **EXPERIMENTS, **STEERING, **AFTERWARDS, **SHOP, **ALERTS, **METRICS, **PROTOCOLS, **FOREIGN, **OPERATING
 }  # fmt: skip
 """By endpoint; what is not here is not described, and a test says so."""
 

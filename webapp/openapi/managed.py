@@ -7,7 +7,6 @@ import msgspec
 from experiments.crawlers import BotFilter
 from experiments.definition import Definition
 from experiments.lifecycle import Action, State
-from experiments.metrics import Direction, MetricType
 from experiments.offers import Bundle, CrossSell, Upsell
 from experiments.served import RefusalCode
 from experiments.signals import Consent
@@ -125,22 +124,6 @@ class OpenedPreview(msgspec.Struct, frozen=True):
     experiment: str
     variant: str
     expires_at: str
-
-
-class MetricFacts(msgspec.Struct, frozen=True):
-    """A metric: its columns, and which way is better."""
-
-    key: str
-    type: MetricType
-    numerator: str
-    denominator: str | None
-    direction: Direction
-
-
-class MetricList(msgspec.Struct, frozen=True):
-    """The metrics that an experiment may name."""
-
-    metrics: list[MetricFacts]
 
 
 class OfferUse(msgspec.Struct, frozen=True):

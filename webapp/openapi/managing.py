@@ -58,7 +58,6 @@ EXPERIMENTS: Mapping[str, Operation] = {
         tag="Experiments", body=PreviewInput, answer=managed.PreviewLink, status=201,
         example={"variant": "bundle", "hours": 24},
     ),
-    "management.list_metrics": Operation(tag="Experiments", answer=managed.MetricList),
 }  # fmt: skip
 
 SHOP: Mapping[str, Operation] = {
