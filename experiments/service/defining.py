@@ -16,7 +16,7 @@ from experiments.moment import SECOND, Micros, iso, micros
 from experiments.offers import Upsell, products_named
 from experiments.schedules import due_action, in_zone
 from experiments.service.layering import check_layer, check_room, with_part
-from experiments.service.library import check_fit, with_saved
+from experiments.service.library import check_fit, still_saved, with_saved
 from experiments.service.measuring import with_metrics
 from experiments.storage.audiences import audiences
 from experiments.storage.drafts import draft_of
@@ -175,6 +175,7 @@ def duplicate(conn: Connection, storefront: Storefront, key: str, new_key: str, 
     original = get_experiment(conn, storefront.id, key)
     copied: dict[str, Any] = to_json(original.definition) | {"key": new_key}
     copied["schedule"] = {"pause_when": copied["schedule"]["pause_when"]}
+    copied["saved_offers"] = still_saved(conn, storefront.id, original.definition.saved_offers)
     return create(conn, storefront, copied, actor, now)
 
 

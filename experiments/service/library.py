@@ -22,12 +22,16 @@ from experiments.storage.savedoffers import (
     SavedKind,
     SavedOffer,
     add_saved_offer,
+    delete_saved_offer,
     get_saved_offer,
     put_saved_offer,
     saved_offers,
 )
 from experiments.storage.storefronts import placements
 from experiments.touchpoints import misfits
+
+UNSTARTED: frozenset[State] = frozenset({"draft", "scheduled"})
+"""States from which a definition may be saved again."""
 
 
 class SavedOfferInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +55,7 @@ class Use:
 
 def save_offer(conn: Connection, storefront_id: StorefrontId, value: object, actor: str, now: Micros) -> SavedOffer:
     """A new one in the library; Conflict where its key is taken."""
-    given = _checked(value)
+    given = checked(value)
     made = add_saved_offer(conn, storefront_id, given.key, given.name, given.offer, now)
     _audit(conn, storefront_id, actor, "create", None, made, now)
     return made
@@ -62,7 +66,7 @@ def change_offer(
 ) -> SavedOffer:
     """Its next version; experiments keep what they took, until a draft is saved again."""
     before = get_saved_offer(conn, storefront_id, key)
-    given = _checked(value)
+    given = checked(value)
     if given.key != key:
         raise Invalid.at("key", f"cannot change from {key!r}: definitions name it")
     if given.version is not None and given.version != before.version:
@@ -70,6 +74,21 @@ def change_offer(
     changed = put_saved_offer(conn, storefront_id, before, given.name or before.name, given.offer, now)
     _audit(conn, storefront_id, actor, "edit", before, changed, now)
     return changed
+
+
+def remove_offer(conn: Connection, storefront_id: StorefrontId, key: str, actor: str, now: Micros) -> SavedOffer:
+    """Out of the library; Conflict while a draft takes it, as that takes it again when it is saved.
+
+    What has started holds its offer as it was, and goes on.
+    """
+    before = get_saved_offer(conn, storefront_id, key)
+    drafts = [use.experiment for use in uses(conn, storefront_id, {key: before})[key] if use.state in UNSTARTED]
+    if drafts:
+        named = ", ".join(dict.fromkeys(drafts))
+        raise Conflict("offer_in_use", f"{key!r} is taken by {named}, not started yet: let that show another first")
+    delete_saved_offer(conn, storefront_id, key)
+    _audit(conn, storefront_id, actor, "remove", before, None, now)
+    return before
 
 
 def uses(conn: Connection, storefront_id: StorefrontId, library: Mapping[str, SavedOffer]) -> dict[str, list[Use]]:
@@ -82,6 +101,12 @@ def uses(conn: Connection, storefront_id: StorefrontId, library: Mapping[str, Sa
                 current = variant.offer == library[key].offer
                 found[key].append(Use(experiment.key, variant.key, experiment.state, current))
     return found
+
+
+def still_saved(conn: Connection, storefront_id: StorefrontId, taken: Mapping[str, str]) -> dict[str, str]:
+    """Of what variants took, by variant, what can be taken again; the rest is in the definition alone."""
+    library = {saved.key for saved in saved_offers(conn, storefront_id)} if taken else set()
+    return {variant: key for variant, key in taken.items() if key in library}
 
 
 def with_saved(conn: Connection, storefront_id: StorefrontId, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +152,8 @@ def check_fit(conn: Connection, storefront_id: StorefrontId, definition: Definit
     ]
 
 
-def _checked(value: object) -> SavedOfferInput:
+def checked(value: object) -> SavedOfferInput:
+    """The offer as it would be saved; Invalid lists every rule that it breaks."""
     given = convert(value, SavedOfferInput)
     if errors := list(given.offer.check("offer")):
         raise Invalid(errors)
@@ -140,11 +166,12 @@ def _audit(
     actor: str,
     action: str,
     before: SavedOffer | None,
-    then: SavedOffer,
+    then: SavedOffer | None,
     now: Micros,
 ) -> None:
     facts = [
         None if saved is None else {"name": saved.name, "offer": msgspec.to_builtins(saved.offer)}
         for saved in (before, then)
     ]
-    write_audit(conn, storefront_id, AuditEntry(now, actor, action, f"offer:{then.key}", facts[0], facts[1]))
+    key = next(saved.key for saved in (then, before) if saved is not None)
+    write_audit(conn, storefront_id, AuditEntry(now, actor, action, f"offer:{key}", facts[0], facts[1]))

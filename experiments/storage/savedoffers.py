@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from experiments.errors import Conflict, NotFound
 from experiments.identifiers import StorefrontId
@@ -66,6 +66,11 @@ def put_saved_offer(
     if conn.execute(update(saved_offer).where(*mine).values(**values)).rowcount != 1:
         raise Conflict("edited_meanwhile", "Somebody else saved this offer meanwhile; look at their version first")
     return get_saved_offer(conn, storefront_id, before.key)
+
+
+def delete_saved_offer(conn: Connection, storefront_id: StorefrontId, key: str) -> None:
+    """Not in the library any more; what took it holds it still."""
+    conn.execute(delete(saved_offer).where(saved_offer.c.storefront_id == storefront_id, saved_offer.c.key == key))
 
 
 def _saved(row: Row[tuple[object, ...]]) -> SavedOffer:

@@ -81,6 +81,16 @@ def replace_offer(key: str) -> Response:
     return json_answer(saved_json(changed, used[key]))
 
 
+@blueprint.delete("/<key>")
+def remove_offer(key: str) -> Response:
+    """Take it out of the library, and answer it for the last time; refused while a draft takes it."""
+    caller, here = the_caller(), the_storefront().id
+    with writing(the_lab().engine) as conn:
+        gone = library.remove_offer(conn, here, key, caller.actor, now())
+        used = library.uses(conn, here, {key: gone})
+    return json_answer(saved_json(gone, used[key]))
+
+
 @blueprint.get("/<key>/audit")
 def audit_offer(key: str) -> Response:
     """Who changed it, newest first."""

@@ -71,6 +71,9 @@ SHOP: Mapping[str, Operation] = {
         tag="Offers", body=ref("SavedOfferChange"), answer=managed.SavedOfferAnswer, refuses=(409,),
         example=examples.SAVED_OFFER, path={"key": "tea-to-go"},
     ),
+    "offers.remove_offer": Operation(
+        tag="Offers", answer=managed.SavedOfferAnswer, refuses=(409,), path={"key": "tea-to-go"},
+    ),
     "previews.preview": Operation(
         tag="Offers",
         body=offers.PreviewInput,

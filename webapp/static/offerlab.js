@@ -68,8 +68,8 @@ if (define) {
         const opened = [...define.querySelectorAll("#aside details[open]")].map((d) => d.id);
         const fresh = await ask(define, "keep");
         if (mine !== asked) return;
-        dirty = false;
-        for (const part of ["aside", "audience", "overlaps"]) swap(fresh, part);
+        if (define.dataset.keeps !== "no") dirty = false;
+        for (const part of ["aside", "audience", "overlaps", "rule-said"]) swap(fresh, part);
         for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
         const address = document.getElementById("aside").dataset.draft;
         if (address) history.replaceState(null, "", address);

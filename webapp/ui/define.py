@@ -15,17 +15,18 @@ from experiments.service import defining, drafting, settings
 from experiments.storage.database import reading, writing
 from experiments.storage.drafts import get_draft
 from experiments.storage.registry import Experiment, get_experiment
+from experiments.storage.savedoffers import get_saved_offer, saved_offers
 from experiments.storage.storefronts import placements
 from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.define_page import Shown, context, taken_keys
 from webapp.ui.definition_form import NEW_PLACEMENT, DefinitionForm, free_key
 from webapp.ui.experiments import the_view
-from webapp.ui.form_steps import take
+from webapp.ui.form_steps import copy_saved, take
 from webapp.ui.kept import discard_kept, finish_kept, form_of, held, keep
 from webapp.ui.person import actor, here, page
 from webapp.ui.products import product_of
-from webapp.ui.starting import copy_of, starting_point
+from webapp.ui.starting import copy_of, starting_point, starting_with
 from webapp.ui.unshown import with_unshown
 
 blueprint = Blueprint("define", __name__, url_prefix="/s/<storefront>/experiments")
@@ -45,7 +46,12 @@ def new() -> ResponseReturnValue:
     if copied:
         with reading(the_lab().engine) as conn:
             original = get_experiment(conn, here().id, copied)
-        return _show(Shown(copy_of(original, here().zone), None))
+            library = {saved.key for saved in saved_offers(conn, here().id)}
+        return _show(Shown(copy_of(original, here().zone, library), None))
+    if taken := request.args.get("offer"):
+        with reading(the_lab().engine) as conn:
+            saved = get_saved_offer(conn, here().id, taken)
+        return _show(Shown(starting_with(saved, here().zone), None, step=_first_step()))
     return _show(Shown(starting_point(request.args.get("from", "")), None, step=_first_step()))
 
 
@@ -81,8 +87,9 @@ def _answer(form: DefinitionForm, before: Experiment | None) -> ResponseReturnVa
         return _discard(before)
     with reading(the_lab().engine) as conn:
         draft = held(conn, before)
+        library = {saved.key: saved for saved in saved_offers(conn, here().id)} if do.startswith("copy:") else {}
     shown = Shown(form, before, draft=draft, step=_step())
-    if take(form, do):
+    if take(form, do) or copy_saved(form, do, library, here().zone):
         return _show(shown)
     if do in {"save", "overwrite"}:
         return _save(shown, overwrite=do == "overwrite")
@@ -160,9 +167,15 @@ def _saved(form: DefinitionForm, value: Mapping[str, Any], before: Experiment | 
             kept = get_experiment(conn, here().id, before.key)
             if not overwrite and request.form.get("version") != str(kept.version):
                 raise Conflict("edited_meanwhile", "Somebody else saved this draft while you were typing.")
-            saved = defining.edit(conn, here(), before.key, with_unshown(value, to_json(kept.definition)), actor(), at)
+            saved = defining.edit(conn, here(), before.key, _untouched_as_held(value, kept), actor(), at)
     lab.snapshots.refresh(now())
     return saved
+
+
+def _untouched_as_held(value: Mapping[str, Any], kept: Experiment) -> dict[str, Any]:
+    product_id = product_of(the_view().catalogue)
+    pictured, _ = DefinitionForm.of(kept.definition, here().zone).to_json(here().zone, product_id)
+    return with_unshown(value, to_json(kept.definition), pictured)
 
 
 def _make_placement(conn: Connection, form: DefinitionForm, key: str) -> None:

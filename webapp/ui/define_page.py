@@ -1,6 +1,7 @@
 """All that the define page shows beside its fields: errors, the checklist, previews, the past, who else is asked."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +12,16 @@ from experiments.definition import Definition, parse
 from experiments.errors import Conflict, FieldError, Invalid
 from experiments.layers import free_share
 from experiments.metrics import BUILT_IN
+from experiments.offers import MOST_STEPS, MOST_TIERS
 from experiments.service import defining, layering
+from experiments.service.library import with_saved
+from experiments.service.measuring import with_metrics
 from experiments.storage.database import reading
 from experiments.storage.drafts import Draft
 from experiments.storage.layers import holds
+from experiments.storage.savedmetrics import saved_metrics
 from experiments.storage.registry import Experiment
+from experiments.storage.savedoffers import SavedOffer, saved_offers
 from experiments.storage.storefronts import placements
 from webapp.clock import now
 from webapp.lab import the_lab
@@ -23,7 +29,7 @@ from webapp.ui import checklist, sentences
 from webapp.ui.definition_form import NEW_PLACEMENT, DefinitionForm
 from webapp.ui.experiments import known_experiments, the_view
 from webapp.ui.forecasts import forecast
-from webapp.ui.form_errors import place
+from webapp.ui.form_errors import label, place
 from webapp.ui.form_steps import show_blank_rows
 from webapp.ui.overlaps import overlaps
 from webapp.ui.person import here
@@ -62,10 +68,12 @@ def context(shown: Shown) -> dict[str, Any]:
         if definition is not None and not every:
             every += _unstartable(conn, definition)
         slots = placements(conn, here().id)
+        library, own = saved_offers(conn, here().id), saved_metrics(conn, here().id)
         past = forecast(conn, here(), value["placement"], definition, known, _daily(form), at)
     if shown.write_hypothesis:
         named = {slot.key: slot.name for slot in slots}
         form.hypothesis = sentences.hypothesis(form, named.get(form.placement, form.new_placement))
+    every = at_the_choice(every, form)
     unfinished = place(every, value)
     looks = previews(definition, view.catalogue, view.resolver, at) if definition else []
     others = overlaps(definition, known, own=before) if definition else []
@@ -84,7 +92,7 @@ def context(shown: Shown) -> dict[str, Any]:
         "variant_keys": keys,
         "control_index": keys.index("control") if "control" in keys else 0,
         "equal": equal_split(len(form.variants)),
-        "errors": place([*errors, *broken, *shown.refused], value) if shown.checked else {},
+        "errors": place(at_the_choice([*errors, *broken, *shown.refused], form), value) if shown.checked else {},
         "unfinished": unfinished,
         "items": items,
         "previews": looks or None,
@@ -99,11 +107,18 @@ def context(shown: Shown) -> dict[str, Any]:
         "new_placement": NEW_PLACEMENT,
         "layers": _layers(known),
         "holdout": here().policy.holdout,
-        "metrics": list(dict.fromkeys([*METRICS, *BUILT_IN])),
-        "primary_choices": [(key, metric_name(key)) for key in dict.fromkeys([*METRICS, *BUILT_IN])],
+        "metrics": list(dict.fromkeys([*METRICS, *BUILT_IN, *own])),
+        "primary_choices": [(key, metric_name(key)) for key in dict.fromkeys([*METRICS, *BUILT_IN, *own])],
+        "rule_said": form.rule.sentences(
+            form.primary, form.sequential, form.monitoring, form.confidence, form.minimum_days
+        ),
         "coverage": value["coverage"],
         "product": product_finder(view.catalogue),
-        "products": listed(form, view.catalogue),
+        "products": listed([text for v in form.variants for text in v.offer.named()], view.catalogue),
+        "library": {saved.key: saved for saved in library},
+        "outdated": _outdated(before, {saved.key: saved for saved in library}),
+        "most_tiers": MOST_TIERS,
+        "most_steps": MOST_STEPS,
         "catalogue_size": len(view.catalogue),
         "without_cost": without_cost(view.catalogue),
     }
@@ -113,6 +128,28 @@ def taken_keys() -> set[str]:
     """The keys that experiments have already."""
     with reading(the_lab().engine) as conn:
         return {e.key for e in known_experiments(conn)}
+
+
+def _outdated(before: Experiment | None, library: Mapping[str, SavedOffer]) -> dict[str, str]:
+    """By variant, the saved offer that has changed since the draft took it."""
+    if before is None:
+        return {}
+    taken, variants = before.definition.saved_offers, before.definition.variants
+    held = {variant.key: variant.offer for variant in variants}
+    return {name: key for name, key in taken.items() if key in library and library[key].offer != held.get(name)}
+
+
+def at_the_choice(errors: Iterable[FieldError], form: DefinitionForm) -> list[FieldError]:
+    """What is wrong with a saved offer stands where it was chosen: its own fields are not shown."""
+    moved = []
+    for error in errors:
+        within = re.match(r"variants\[(\d+)\]\.offer\b", error.field)
+        if within and form.variants[int(within[1])].saved and not error.field.endswith(".offer.saved"):
+            said = error.message if error.field == within[0] else f"{label(error.field)}: {error.message}"
+            moved.append(FieldError(f"{within[0]}.saved", said))
+        else:
+            moved.append(error)
+    return moved
 
 
 def _draft_version(shown: Shown) -> int:
@@ -125,7 +162,8 @@ def _draft_version(shown: Shown) -> int:
 
 def _parsed(conn: Connection, value: Mapping[str, Any]) -> tuple[Definition | None, list[FieldError]]:
     try:
-        return parse(layering.with_part(conn, here(), value)), []
+        taken = with_saved(conn, here().id, layering.with_part(conn, here(), value))
+        return parse(with_metrics(conn, here().id, taken)), []
     except Invalid as refusal:
         return None, list(refusal.errors)
     except Conflict as refusal:  # the layer is full

@@ -14,9 +14,11 @@ from experiments.errors import FieldError
 from experiments.identifiers import PLACEMENT_KEY, check_key
 from experiments.metrics import BUILT_IN
 from webapp.ui.about_form import about_json, about_texts
+from webapp.ui.products import ProductOf
+from webapp.ui.rule_form import RuleForm
 from webapp.ui.targeting_rows import Row, to_condition, to_rows
-from webapp.ui.typed import Typed, confidence_text, equal_split, moment_text, percent_text
-from webapp.ui.variant_form import ProductOf, VariantForm
+from webapp.ui.typed import Typed, confidence_text, equal_split, moment_text, percent_text, several_lines
+from webapp.ui.variant_form import VariantForm
 
 NEW_PLACEMENT = "+"
 _TEXTS = (
@@ -71,6 +73,7 @@ class DefinitionForm:
     watchers: str = ""
     because: str = ""
     reason: str = ""
+    rule: RuleForm = field(default_factory=RuleForm)
     daily_units: str = ""
     """What somebody expects where the storefront has no history; it is planned with, and no part of the definition."""
 
@@ -85,8 +88,10 @@ class DefinitionForm:
         rows = zip(*(given.getlist(f"target_{part}") for part in ("attribute", "operator", "value")), strict=False)
         form.targeting = [Row(*row) for row in rows]
         form.ramp = list(zip(given.getlist("ramp_at"), given.getlist("ramp_coverage"), strict=False))
-        form.roles = {key: given.get(f"role-{key}", "") for key in BUILT_IN}
-        form.margins = {key: given.get(f"margin-{key}", "") for key in BUILT_IN}
+        named = {key.removeprefix("role-") for key in given if key.startswith("role-")}
+        form.roles = {key: given.get(f"role-{key}", "") for key in [*BUILT_IN, *sorted(named - BUILT_IN.keys())]}
+        form.margins = {key: given.get(f"margin-{key}", "") for key in form.roles}
+        form.rule = RuleForm.read(given)
         return form
 
     @classmethod
@@ -103,7 +108,7 @@ class DefinitionForm:
             placement=definition.placement,
             coverage=percent_text(definition.coverage),
             split="equal" if weights == equal_split(len(weights)) else "own",
-            variants=[VariantForm.of(variant, zone) for variant in definition.variants],
+            variants=[VariantForm.of(v, zone, definition.saved_offers.get(v.key, "")) for v in definition.variants],
             targeting=rows or [],
             targeting_json="" if rows is not None else json.dumps(definition.targeting, indent=2, ensure_ascii=False),
             primary=plan.primary,
@@ -124,6 +129,7 @@ class DefinitionForm:
             start_at=moment_text(schedule.start_at, zone),
             end_at=moment_text(schedule.end_at, zone),
             ramp=[(moment_text(step.at, zone), percent_text(step.coverage)) for step in schedule.ramp],
+            rule=RuleForm.of(definition.rule),
             **about_texts(definition.about),
         )
         if definition.layer is not None:
@@ -150,14 +156,16 @@ class DefinitionForm:
         built: dict[str, Any] = {
             "key": self.key.strip() or free_key(slug(self.name), taken),
             "name": self.name.strip(),
-            "hypothesis": self.hypothesis.strip(),
+            "hypothesis": several_lines(self.hypothesis),
             "placement": placement or "none",
             "unit": self.unit,
             "coverage": typed.hundredths(self.coverage, "coverage", WHOLE),
             "variants": self._variants(typed, product_of),
+            "saved_offers": self._saved_offers(),
             "targeting": self._targeting(typed),
             "metrics": self._metrics(typed),
             "analysis": self._analysis(typed),
+            "rule": self.rule.to_json(typed),
             "schedule": {
                 "start_at": typed.moment(self.start_at, "schedule.start_at"),
                 "end_at": typed.moment(self.end_at, "schedule.end_at"),
@@ -178,7 +186,8 @@ class DefinitionForm:
         """Each variant's key as typed, or made from its name or its offer type."""
         keys: list[str] = []
         for variant in self.variants:
-            made = slug(variant.name) or ("control" if variant.type == "none" else variant.type.replace("_", "-"))
+            shown = variant.offer.type
+            made = slug(variant.name) or ("control" if shown == "none" else shown.replace("_", "-"))
             keys.append(variant.key.strip() or free_key(made, [*keys, *(v.key.strip() for v in self.variants)]))
         return keys
 
@@ -192,6 +201,10 @@ class DefinitionForm:
             offer = variant.to_json(typed, f"{path}.offer", product_of)
             built.append({"key": key, "name": variant.name.strip(), "weight": weight, "offer": offer})
         return built
+
+    def _saved_offers(self) -> dict[str, str]:
+        taken = zip(self.variant_keys(), self.variants, strict=True)
+        return {key: variant.saved for key, variant in taken if variant.saved}
 
     def ramp_json(self, typed: Typed) -> list[dict[str, Any]]:
         """The steps of the ramp; a row without anything in it is none."""

@@ -12,7 +12,9 @@ from experiments.errors import FieldError
 Errors = Mapping[str, list[str]]
 """Messages by the place of the page where they stand."""
 
-_GROUPS = re.compile(r"(variants\[\d+\]\.offer\.(?:discount|frequency_cap|pairs|products|items))\b.*")
+_GROUPS = re.compile(
+    r"((?:variants\[\d+\]\.)?offer\.(?:if_\w+\.)*(?:tiers\[\d+\]\.)?(?:discount|frequency_cap|pairs|products|items))\b.*"
+)
 _LABELS = {
     "key": _("Key"),
     "name": _("Name"),
@@ -33,6 +35,10 @@ _LABELS = {
     "analysis.planned_units": _("Planned visitors, control and one variant"),
     "analysis.looks": _("Planned looks"),
     "analysis.spending": _("Planned looks share the error"),
+    "rule.metric": _("What decides"),
+    "rule.least_lift": _("By how much"),
+    "rule.max_loss": _("Or loses at most, a visitor"),
+    "rule.minimum_precision": _("Least precision, of what was planned"),
     "schedule.start_at": _("Start"),
     "schedule.end_at": _("End"),
     "layer.key": _("Layer"),
@@ -59,7 +65,22 @@ _OFFER_PARTS = {
     "limit": _("Show at most"),
     "frequency_cap": _("Frequency cap"),
     "max_price_ratio": _("Highest price ratio"),
+    "minimum_stock": _("Least stock"),
+    "instalments": _("Instalments"),
+    "count": _("Parts"),
+    "text": _("Text"),
+    "social_proof": _("Social proof"),
+    "days": _("Days"),
+    "minimum": _("Fewest orders"),
+    "tier_name": _("Name of the first choice"),
+    "tiers": _("Choices"),
+    "if_declined": _("Who says no"),
+    "if_accepted": _("Who says yes"),
+    "saved": _("Saved offer"),
+    "type": _("Offer type"),
+    "pick": _("Which products"),
 }
+_DEEPER = frozenset({"if_declined", "if_accepted", "instalments", "social_proof"})
 
 
 def place(errors: Iterable[FieldError], definition: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -76,20 +97,28 @@ def label(where: str) -> str:
     """A place in words: `variants[1].offer.items` is `Variant 2, items`."""
     if where in _LABELS:
         return str(_LABELS[where])
-    named = re.fullmatch(r"variants\[(\d+)\]\.?(?:offer\.)?(.*)", where)
+    named = re.fullmatch(r"variants\[(\d+)\]\.?(?:offer\b\.?)?(.*)", where)
     if named:
-        return _variant_label(int(named[1]) + 1, named[2])
+        number = gettext("Variant %(number)s", number=int(named[1]) + 1)
+        return ", ".join([str(number), *_offer_parts(named[2])])
+    if where.startswith("offer."):
+        first, *rest = _offer_parts(where.removeprefix("offer."))
+        return ", ".join([first[:1].upper() + first[1:], *rest])
     row = re.fullmatch(r"targeting\[(\d+)\]", where)
     if row:
         return str(gettext("Targeting, condition %(number)s", number=int(row[1]) + 1))
     return where.replace("_", " ").replace(".", ", ").capitalize()
 
 
-def _variant_label(number: int, part: str) -> str:
-    if not part:
-        return str(gettext("Variant %(number)s", number=number))
-    named = _OFFER_PARTS.get(part.partition("[")[0].partition(".")[0], part.replace("_", " "))
-    return str(gettext("Variant %(number)s, %(part)s", number=number, part=str(named).lower()))
+def _offer_parts(path: str) -> list[str]:
+    """A path within a variant, each part in words: `if_declined.items` is `who says no`, `products`."""
+    first, _, rest = path.partition(".")
+    if not first:
+        return []
+    if tier := re.fullmatch(r"tiers\[(\d+)\]", first):
+        return [str(gettext("choice %(number)s", number=int(tier[1]) + 2)), *_offer_parts(rest)]
+    named = [str(_OFFER_PARTS.get(first.partition("[")[0], first.replace("_", " "))).lower()]
+    return named + (_offer_parts(rest) if first in _DEEPER else [])
 
 
 def anchor(where: str) -> str:

@@ -22,16 +22,6 @@ class Example:
     served: ServedOffer | None
     refusal: Refusal | None
 
-    @property
-    def margin(self) -> float | None:
-        """What is left of the price after the cost of goods; None where a cost is not known."""
-        if self.served is None or not self.served.price:
-            return None
-        costs = [product.cost for product in self.served.products if product.cost is not None]
-        if len(costs) < len(self.served.products):
-            return None
-        return 1 - sum(costs) / self.served.price
-
 
 @dataclass(frozen=True, slots=True)
 class Preview:
@@ -44,10 +34,11 @@ class Preview:
 
 def previews(definition: Definition, catalogue: Catalogue, resolver: Resolver, now: Micros) -> list[Preview]:
     """A preview of each variant, in the definition's order."""
-    return [_preview(variant, catalogue, resolver, now) for variant in definition.variants]
+    return [preview(variant, catalogue, resolver, now) for variant in definition.variants]
 
 
-def _preview(variant: Variant, catalogue: Catalogue, resolver: Resolver, now: Micros) -> Preview:
+def preview(variant: Variant, catalogue: Catalogue, resolver: Resolver, now: Micros) -> Preview:
+    """What one variant would show."""
     if isinstance(variant.offer, NoOffer):
         return Preview(variant, ())
     picked = variant.offer.pick == "explicit"

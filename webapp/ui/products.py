@@ -1,11 +1,12 @@
 """Products as people name them on the define page: by id, or by their exact title."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from weakref import WeakKeyDictionary
 
 from experiments.catalogue import Catalogue, Product
-from webapp.ui.definition_form import DefinitionForm
-from webapp.ui.variant_form import ProductOf
+
+ProductOf = Callable[[str], str]
+"""The product's id for what was typed: its id, or its exact title."""
 
 LISTED = 400
 """A catalogue up to this size is offered whole in every product field; a larger one is searched."""
@@ -37,11 +38,10 @@ def product_of(catalogue: Catalogue) -> ProductOf:
     return product_id
 
 
-def listed(form: DefinitionForm, catalogue: Catalogue) -> list[Product]:
-    """The products to choose from: all of a small catalogue, of a large one those that the form names."""
+def listed(named: Iterable[str], catalogue: Catalogue) -> list[Product]:
+    """The products to choose from: all of a small catalogue, of a large one those that were named."""
     if len(catalogue) <= LISTED:
         return list(catalogue)
-    named = [text for v in form.variants for text in (*v.items, *(t for pair in [*v.pairs, *v.products] for t in pair))]
     return [product for text in dict.fromkeys(named) if (product := catalogue.get(text)) is not None]
 
 

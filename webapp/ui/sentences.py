@@ -12,7 +12,7 @@ UNKNOWN = "…"
 
 def hypothesis(form: DefinitionForm, placement: str) -> str:
     """The hypothesis in one sentence, from what the form says so far and two answers."""
-    offers = [_offer(variant) for variant in form.variants if variant.type in OFFER_TYPES and variant.type != "none"]
+    offers = [_offer(variant) for variant in form.variants if variant.offer.type in OFFER_TYPES.keys() - {"none"}]
     said = {
         "because": form.because.strip().rstrip(".") or UNKNOWN,
         "offers": _listed(list(dict.fromkeys(offers))) or UNKNOWN,
@@ -32,7 +32,7 @@ def hypothesis(form: DefinitionForm, placement: str) -> str:
 
 
 def _offer(variant: VariantForm) -> str:
-    words, name = str(OFFER_TYPES[variant.type][0]).lower(), variant.name.strip()
+    words, name = str(OFFER_TYPES[variant.offer.type][0]).lower(), variant.name.strip()
     return f"“{name}” ({words})" if name and name.lower() != words else words
 
 

@@ -40,7 +40,7 @@ from webapp.ui import (
     words,
 )
 from webapp.ui.person import load_person
-from webapp.ui.settings import audiences, layers, metrics, people, placements, storefront, trail, visitor
+from webapp.ui.settings import audiences, layers, metrics, offers, people, placements, storefront, trail, visitor
 from webapp.ui.settings.alerts import blueprint as alerts
 from webapp.ui.settings.rooms import BLUEPRINTS, ROOMS
 from webapp.ui.shared import SHARED
@@ -97,7 +97,7 @@ def install(app: Flask) -> None:
         sharing, shared,
         look, signing_in, experiments, define, actions, changing, emergency, home, reports,
         catalogue, rehearsals, quarantine, planner, decided, keys,
-        storefront, placements, layers, audiences, metrics, people, trail, visitor,
+        storefront, placements, layers, audiences, offers, metrics, people, trail, visitor,
     )  # fmt: skip
     for room in rooms:
         app.register_blueprint(room.blueprint)

@@ -85,6 +85,16 @@ class Typed:
         return aware.isoformat()
 
 
+def one_line(text: str) -> str:
+    """As an input of one line holds it: without breaks, and without blanks around it."""
+    return "".join(text.splitlines()).strip()
+
+
+def several_lines(text: str) -> str:
+    """As a text of several lines is kept: browsers send two characters for each break."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
 def percent_text(hundredths: int) -> str:
     """Hundredths of a percent as people write them: 1250 is `12.5`."""
     return f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")

@@ -21,6 +21,7 @@ ROOMS = (
     Room("placements.listing", _("Placements")),
     Room("layers.listing", _("Layers")),
     Room("audiences.listing", _("Audiences")),
+    Room("saved_offers.listing", _("Saved offers")),
     Room("metric_list.listing", _("Metrics")),
     Room("alerts.show", _("Alerts")),
     Room("keys.listing", _("Keys"), "admin"),
