@@ -299,3 +299,18 @@ def test_a_round_is_bounded_and_everybody_has_a_turn(shop: Shop, watch: Watch) -
         found = {a.experiment for a in alerts(conn, shop.storefront.id, limit=1000) if a.kind == "no_exposures"}
     assert found == set(keys)
     assert DAY > LOOK_EVERY
+
+
+def test_a_copy_keeps_what_it_pauses_for_and_no_dates(shop: Shop) -> None:
+    from experiments.definition import Schedule
+
+    run(
+        shop,
+        **(
+            pausing("guardrail_breached")
+            | {"schedule": {"pause_when": ["guardrail_breached"], "end_at": "2030-01-01T00:00:00Z"}}
+        ),
+    )
+    with writing(shop.engine) as conn:
+        copy = defining.duplicate(conn, shop.storefront, "same", "copy", "pm", at(1))
+    assert copy.definition.schedule == Schedule(pause_when=["guardrail_breached"])

@@ -117,7 +117,8 @@ def _told(known: Sequence[Experiment], told: Sequence[Alert]) -> Iterator[Need]:
     urgent = sorted(told, key=lambda alert: ALERTS[alert.kind].tone != "danger")
     for alert in urgent:
         words = ALERTS[alert.kind]
-        text = f"{words.meaning} {in_plain_words(alert.detail)}".strip()
+        facts = "" if alert.kind == "auto_paused" else in_plain_words(alert.detail)  # they stand beside their cause
+        text = f"{words.meaning} {facts}".strip()
         yield Need(words.tone, str(words.label), text, by_id[alert.experiment_id])
 
 

@@ -24,6 +24,8 @@ NAME = "watch"
 WATCH_EVERY = 60 * SECOND
 TICK = 5.0
 """Seconds between two looks at the outbox."""
+BUDGET = 15 * SECOND
+"""Of a minute, after which no further experiment is looked at closely: serving needs the processor too."""
 LEASE = 90 * SECOND
 """How long a holder that died keeps others from taking over."""
 KEPT = 30 * DAY
@@ -49,7 +51,7 @@ class Turns:
         now = self._now()
         if now - self._watched_at >= WATCH_EVERY:
             self._watched_at = now
-            self._watch.round(now, self.holds)
+            self._watch.round(now, lambda: self._now() - now < BUDGET and self.holds())
         send_due(self._engine, self._deliver, self._now, self.holds)
         if now - self._tidied_at >= DAY:
             self._tidied_at = now

@@ -27,6 +27,9 @@ from webapp.ui.person import actor, here, page
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/s/<storefront>/settings/alerts")
 
+LAST = 12
+"""Messages on the page; the API has more."""
+
 
 @blueprint.get("/")
 @page()
@@ -109,7 +112,7 @@ def _with_secret(secret: str) -> ResponseReturnValue:
 def _show(errors: Errors | None = None, form: dict[str, Any] | None = None, made: str | None = None) -> str:
     lab = the_lab()
     with reading(lab.engine) as conn:
-        held, sent = targets(conn, here().id), messages(conn, here().id)
+        held, sent = targets(conn, here().id), messages(conn, here().id, LAST)
     now_set = targets_json(held, lab.seal)
     shown = form or now_set | {"emails": "\n".join(now_set["emails"])}
     return render_template(
