@@ -39,7 +39,38 @@ def shrink(effects: Sequence[float], standard_errors: Sequence[float]) -> tuple[
 
     Empirical Bayes with the variance between levels of DerSimonian & Laird (1986); where that is 0 all are one effect.
     """
-    # in units of the smallest error, whose square and fourth power are doubles whatever is measured
+    unit, effect, precision, between, common, error = _scaled(effects, standard_errors)
+    kept = between / (between + 1 / precision)
+    # the common effect is itself uncertain, and enters by the part that is not kept
+    variance = kept / precision + (1 - kept) ** 2 * error
+    drawn = kept * effect + (1 - kept) * common
+    return tuple(zip(map(float, drawn * unit), map(float, np.sqrt(variance) * unit), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """Effects of one kind taken together: their mean with its standard error, and how far true ones lie apart."""
+
+    mean: float
+    standard_error: float
+    between: float
+
+
+def pool(effects: Sequence[float], standard_errors: Sequence[float]) -> Pooled:
+    """The random-effects mean and the standard deviation between effects of DerSimonian & Laird (1986)."""
+    if not len(effects):
+        raise NotEstimable("there is no effect to take together")
+    unit, _, _, between, common, error = _scaled(effects, standard_errors)
+    return Pooled(common * unit, float(np.sqrt(error)) * unit, float(np.sqrt(between)) * unit)
+
+
+def _scaled(
+    effects: Sequence[float], standard_errors: Sequence[float]
+) -> tuple[float, Array, Array, float, float, float]:
+    """The unit, and in it: effects, precisions, variance between them, their mean, and its variance.
+
+    In units of the smallest error, whose square and fourth power are doubles whatever is measured.
+    """
     unit = min(standard_errors, default=1.0)
     effect, precision = _usable(effects, standard_errors)
     effect, precision = effect / unit, (unit / np.asarray(standard_errors, dtype=np.float64)) ** 2
@@ -48,12 +79,7 @@ def shrink(effects: Sequence[float], standard_errors: Sequence[float]) -> tuple[
     spread = precision.sum() - (precision @ precision) / precision.sum()
     between = max((q - (len(effect) - 1)) / spread, 0.0) if spread > 0 else 0.0
     weight = 1 / (1 / precision + between)
-    common, error = float(weight @ effect / weight.sum()), float(1 / weight.sum())
-    kept = between / (between + 1 / precision)
-    # the common effect is itself uncertain, and enters by the part that is not kept
-    variance = kept / precision + (1 - kept) ** 2 * error
-    drawn = kept * effect + (1 - kept) * common
-    return tuple(zip(map(float, drawn * unit), map(float, np.sqrt(variance) * unit), strict=True))
+    return unit, effect, precision, between, float(weight @ effect / weight.sum()), float(1 / weight.sum())
 
 
 def post_stratify(metric: Metric, strata: Mapping[str, Sequence[Moments]], adjust: bool = False) -> Estimates:

@@ -9,9 +9,10 @@ from webapp.api import (
     checkout,
     health,
     holdbacks,
+    learnings,
     management,
-    metrics,
     measuring,
+    metrics,
     offers,
     openapi,
     products,
@@ -57,7 +58,7 @@ def create(settings: Settings | None = None) -> Flask:
     app.register_blueprint(traffic.managed)
     app.register_blueprint(steering.blueprint)
     app.register_blueprint(alerting)
-    for after in (holdbacks, sharing):
+    for after in (holdbacks, sharing, learnings):
         app.register_blueprint(after.blueprint)
     app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)

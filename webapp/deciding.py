@@ -6,14 +6,16 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from analysis.experiment import experiment_report
+from analysis.gist import gist_of, named_products
 from experiments.errors import Invalid, NotEstimable
 from experiments.lifecycle import after
 from experiments.moment import Micros, iso
 from experiments.service import defining, holding
 from experiments.storage.database import reading
-from experiments.storage.decisions import DecisionSnapshot, keep_decision
+from experiments.storage.decisions import DecisionSnapshot, keep_decision, keep_gist, read_decision, without_gist
+from experiments.storage.products import read_products
 from experiments.storage.registry import Experiment, get_experiment
-from experiments.storage.storefronts import Storefront
+from experiments.storage.storefronts import Storefront, all_storefronts, placements
 
 
 def snapshot(engine: Engine, storefront: Storefront, key: str, now: Micros) -> DecisionSnapshot:
@@ -33,7 +35,28 @@ def snapshot_of(conn: Connection, storefront: Storefront, experiment: Experiment
         report = experiment_report(conn, storefront, experiment, at).to_dict()
     except NotEstimable as refusal:  # nobody ever entered: the case can be closed all the same
         report = {"reason": refusal.message}
-    return DecisionSnapshot(at, at, experiment.definition.fingerprint, version("offerlab"), report)
+    gist = _gist(conn, storefront, experiment, report)
+    return DecisionSnapshot(at, at, experiment.definition.fingerprint, version("offerlab"), report, gist)
+
+
+def _gist(conn: Connection, storefront: Storefront, experiment: Experiment, report: dict[str, Any]) -> dict[str, Any]:
+    """What the library of learnings keeps of a report, by the catalogue and the placements of now."""
+    definition = experiment.definition
+    named = read_products(conn, storefront.id, named_products(definition, report))
+    places = {p.key: p.touchpoint for p in placements(conn, storefront.id)}
+    products = {p.product_id: p for p in named}
+    return gist_of(definition, report, places.get(definition.placement), products, storefront.currency)
+
+
+def keep_gists(conn: Connection) -> int:
+    """Give the decisions that were kept before there were gists theirs; how many there were."""
+    known = {storefront.id: storefront for storefront in all_storefronts(conn)}
+    bare = without_gist(conn)
+    for storefront_id, key in bare:
+        experiment = get_experiment(conn, storefront_id, key)
+        made = read_decision(conn, experiment.id)
+        keep_gist(conn, experiment.id, _gist(conn, known[storefront_id], experiment, made.report))
+    return len(bare)
 
 
 def decide(

@@ -20,6 +20,7 @@ from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.forecasts import Forecast, forecast
 from webapp.ui.form_errors import place
+from webapp.ui.learnings import prior_said, said, similar_tests
 from webapp.ui.person import here, page
 
 blueprint = Blueprint("planner", __name__, url_prefix="/s/<storefront>/planner")
@@ -56,7 +57,10 @@ def show() -> ResponseReturnValue:
         slots = placements(conn, here().id)
         typed.setdefault("placement", slots[0].key if slots else "")
         known = forecast(conn, here(), typed["placement"], None, experiments(conn, here().id), None, now())
-    shown = {"slots": slots, "form": typed, "known": known, "metrics": BUILT_IN}
+        touchpoint = next((slot.touchpoint for slot in slots if slot.key == typed["placement"]), None)
+        like = similar_tests(conn, typed["metric"], typed.get("offer"), touchpoint)
+    shown = {"slots": slots, "form": typed, "known": known, "metrics": BUILT_IN, "like": like, "said": said}
+    shown["prior_said"] = prior_said
     try:
         question = _read(typed, known)
         found = question.answer()

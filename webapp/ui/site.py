@@ -29,6 +29,7 @@ from webapp.ui import (
     home,
     keys,
     language,
+    learnings,
     look,
     planner,
     quarantine,
@@ -94,7 +95,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(sharing.GLOBALS)
     app.jinja_env.globals.update(words.GLOBALS, SETTINGS=ROOMS, SETTINGS_BLUEPRINTS=BLUEPRINTS)
     rooms = (
-        sharing, shared,
+        sharing, shared, learnings,
         look, signing_in, experiments, define, actions, changing, emergency, home, reports,
         catalogue, rehearsals, quarantine, planner, decided, keys,
         storefront, placements, layers, audiences, offers, metrics, people, trail, visitor,

@@ -1,0 +1,112 @@
+"""What was learned: effects of decided experiments taken together by kind, and what the next one may expect.
+
+An effect that was decided by is too large more often than not, as those that looked best were chosen. Shrinking each to
+the common effect of its kind gives that back on average (Efron 2011); the spread between true effects is what a plan
+and a prior can use.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from analysis.bayes import NormalPrior
+from analysis.segments import Pooled, pool, shrink
+
+FEWEST = 3
+"""Experiments of one kind, below which their spread says nothing."""
+MOST = 0.8
+"""Of new experiments of a kind, the share that the expected span is to hold."""
+NARROWEST = 1e-6
+"""A standard deviation of a prior is above 0, even where all experiments found the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One experiment's lift by one offer type, on one metric, at one touchpoint; signed so that more is better."""
+
+    experiment: int
+    offer: str
+    touchpoint: str | None
+    metric: str
+    estimate: float
+    standard_error: float
+    variant: str = ""
+
+
+Kind = tuple[str, str]
+"""An offer type and a metric: lifts of different metrics are no effects of one kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Experiments of one kind: how many, their common effect, and between what a new one's true effect is expected.
+
+    `touchpoint` is None where it is about all of them; `pooled` None where there are too few.
+    """
+
+    offer: str
+    metric: str
+    touchpoint: str | None
+    tests: int
+    pooled: Pooled | None
+    low: float | None
+    high: float | None
+
+    @property
+    def prior(self) -> NormalPrior | None:
+        """As a prior on the lift: a hint to whoever states one, and nothing that is read by it unasked."""
+        if self.pooled is None:
+            return None
+        return NormalPrior(self.pooled.mean, max(_spread(self.pooled), NARROWEST))
+
+
+def shrunken(found: Sequence[Found]) -> Mapping[tuple[int, str], tuple[float, float]]:
+    """By experiment and variant, the effect drawn to the common one of its kind, with its standard error."""
+    out: dict[tuple[int, str], tuple[float, float]] = {}
+    for some in _kinds(found).values():
+        drawn = shrink([f.estimate for f in some], [f.standard_error for f in some])
+        out |= {(f.experiment, f.variant): one for f, one in zip(some, drawn, strict=True)}
+    return out
+
+
+def summaries(found: Sequence[Found]) -> tuple[Summary, ...]:
+    """Each kind over all touchpoints, then at each touchpoint where it was tried at more than one."""
+    out = []
+    for (offer, metric), some in _kinds(found).items():
+        out.append(_summary(offer, metric, None, some))
+        places = list(dict.fromkeys(f.touchpoint for f in some))
+        out += [
+            _summary(offer, metric, place, [f for f in some if f.touchpoint == place])
+            for place in places
+            if place is not None and len(places) > 1
+        ]
+    return tuple(sorted(out, key=lambda s: (s.offer, s.metric, s.touchpoint or "")))
+
+
+def hint(found: Iterable[Found], metric: str, offer: str | None = None, touchpoint: str | None = None) -> Summary:
+    """What experiments like the next one found: of its offer type and touchpoint, where those are known."""
+    like = [f for f in found if f.metric == metric and offer in {None, f.offer}]
+    here = [f for f in like if f.touchpoint == touchpoint]
+    close = touchpoint is not None and len(here) >= FEWEST
+    return _summary(offer or "", metric, touchpoint if close else None, here if close else like)
+
+
+def _kinds(found: Iterable[Found]) -> dict[Kind, list[Found]]:
+    kinds: dict[Kind, list[Found]] = {}
+    for one in found:
+        kinds.setdefault((one.offer, one.metric), []).append(one)
+    return kinds
+
+
+def _summary(offer: str, metric: str, touchpoint: str | None, some: Sequence[Found]) -> Summary:
+    if len({f.experiment for f in some}) < FEWEST:
+        return Summary(offer, metric, touchpoint, len({f.experiment for f in some}), None, None, None)
+    pooled = pool([f.estimate for f in some], [f.standard_error for f in some])
+    reach = NormalDist().inv_cdf(0.5 + MOST / 2) * _spread(pooled)
+    tests = len({f.experiment for f in some})
+    return Summary(offer, metric, touchpoint, tests, pooled, pooled.mean - reach, pooled.mean + reach)
+
+
+def _spread(pooled: Pooled) -> float:
+    """How far a new experiment's true effect lies from the mean: the spread between them, and the mean's own error."""
+    return float((pooled.between**2 + pooled.standard_error**2) ** 0.5)

@@ -1,0 +1,186 @@
+"""The library of learnings: what was decided is found again, by few queries, and told to who plans the next test."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection, insert, null, update
+from werkzeug.test import TestResponse
+
+from experiments.definition import parse, to_json
+from experiments.moment import DAY, Micros, micros
+from experiments.service import defining
+from experiments.storage.database import reading, writing
+from experiments.storage.decisions import read_decision
+from experiments.storage.registry import get_experiment
+from experiments.storage.tables import decision as decision_table
+from experiments.storage.tables import experiment as experiment_table
+from tests.shop import NOW, Shop, experiment, exposed, open_shop, order
+from tests.ui.browser import Browser
+from tests.ui.test_many import counted
+from webapp import deciding
+
+Api = Callable[..., TestResponse]
+PATH = "/s/shop/learnings/"
+MANY = 500
+OFFERS = ("bundle", "upsell", "cross_sell")
+DAY_ONE = micros(datetime(2026, 1, 1, 12, tzinfo=UTC))
+
+
+def gist(number: int) -> dict[str, Any]:
+    """One of many: lifts of 1% to 5%, of three kinds at two touchpoints."""
+    lift = 0.01 + 0.01 * (number % 5)
+    return {
+        "name": f"Experiment {number}", "hypothesis": f"Because {number}", "placement": "cart",
+        "touchpoint": ("cart", "checkout")[number % 2], "metric": "revenue_per_visitor", "direction": "increase",
+        "categories": ["Tea"] if number % 4 else ["Mugs"], "units": 1000,
+        "effects": [{
+            "variant": "t", "offer": OFFERS[number % 3], "depth": (0.0, 0.1, 0.15, 0.3)[number % 4],
+            "estimate": lift, "low": lift - 0.02, "high": lift + 0.02, "standard_error": 0.01,
+        }],
+    }  # fmt: skip
+
+
+def fill(conn: Connection, shop: Shop, number: int = MANY) -> None:
+    """Decided experiments as the store keeps them, many at once; the report itself is large, and not read."""
+    definition = parse(experiment("e-0"))
+    rows = [
+        {
+            "storefront_id": shop.storefront.id, "key": f"{shop.storefront.key}-e-{n}", "placement": "cart",
+            "state": "decided", "seed": "e", "definition": to_json(definition), "fingerprint": "f", "version": 1,
+            "created_at": NOW, "started_at": NOW, "stopped_at": NOW, "decided_at": DAY_ONE + n * DAY // 4,
+            "decision": {"decision": "ship" if n % 2 else "do_not_ship", "variant": "t" if n % 2 else None,
+                         "reason": f"Reason {n}", "by": "ann@shop.example"},
+        }
+        for n in range(number)
+    ]  # fmt: skip
+    conn.execute(insert(experiment_table), rows)
+    ids = conn.execute(experiment_table.select().where(experiment_table.c.storefront_id == shop.storefront.id)).all()
+    conn.execute(insert(decision_table), [
+        {
+            "experiment_id": row.id, "decided_at": row.decided_at, "data_until": row.decided_at, "fingerprint": "f",
+            "code_version": "1", "report": {"reason": "x" * 1000}, "gist": gist(int(row.key.rpartition("-")[2])),
+        }
+        for row in ids
+    ])  # fmt: skip
+
+
+@pytest.fixture
+def many(shop: Shop) -> Shop:
+    """A shop that has decided much."""
+    with writing(shop.engine) as conn:
+        fill(conn, shop)
+    return shop
+
+
+def test_five_hundred_are_searched_by_few_queries(app: Flask, many: Shop, editor: Browser) -> None:
+    editor.text(PATH)
+    with counted(app) as said:
+        page = editor.text(f"{PATH}?offer=bundle&touchpoint=cart&q=reason")
+    mine = [statement for statement in said if "decision" in statement]
+    assert len(mine) == 1
+    assert "decision.report" not in mine[0], "the reports themselves are large, and stay where they are"
+    assert len(said) < 8
+    assert page.count('class="fw-semibold"') == 50
+    assert "Page 1 of 2" in page
+    with counted(app) as said:
+        editor.text("/s/shop/planner/")
+    assert sum("decision" in statement and "gist" in statement for statement in said) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "fits"),
+    [
+        ("offer=upsell", lambda n: n % 3 == 1),
+        ("touchpoint=checkout&outcome=ship", lambda n: n % 2 == 1),
+        ("category=Mugs", lambda n: n % 4 == 0),
+        ("depth=none", lambda n: n % 4 == 0),
+        ("depth=up_to_10", lambda n: n % 4 == 1),
+        ("depth=up_to_20", lambda n: n % 4 == 2),
+        ("depth=over_20", lambda n: n % 4 == 3),
+        ("q=experiment+77", lambda n: n % 100 == 77),
+        ("since=2026-01-11&until=2026-01-12", lambda n: 40 <= n + 2 < 48),
+        ("storefront=other", lambda _: False),
+    ],
+)
+def test_a_search_finds_what_fits_and_nothing_else(
+    many: Shop, api: Api, query: str, fits: Callable[[int], bool]
+) -> None:
+    found = {one["name"] for one in api("get", f"/api/v1/learnings?{query}").json["learnings"]}
+    assert found == {f"Experiment {n}" for n in range(MANY) if fits(n)}
+
+
+def test_what_they_come_to_is_given_with_a_prior_that_is_a_hint(many: Shop, api: Api, editor: Browser) -> None:
+    told = api("get", "/api/v1/learnings?offer=bundle").json
+    [whole] = [s for s in told["summaries"] if s["touchpoint"] is None]
+    assert whole["offer"] == "bundle"
+    assert whole["mean"] == pytest.approx(0.03, abs=0.002)
+    assert whole["expected"]["low"] < whole["mean"] < whole["expected"]["high"]
+    assert whole["prior"]["mean"] == whole["mean"]
+    assert all(
+        abs(e["shrunken"] - 0.03) < abs(e["lift"]["estimate"] - 0.03) + 1e-3
+        for one in told["learnings"][:20]
+        for e in one["effects"]
+    )
+    plan = editor.get("/s/shop/planner/?metric=revenue_per_visitor&offer=bundle").text
+    assert "What experiments like it found" in plan
+    assert "As a prior on the lift" in plan
+    assert "winner's curse" in editor.text(PATH)
+
+
+def test_a_key_sees_its_own_storefront_and_a_person_all(many: Shop, api: Api, editor: Browser) -> None:
+    other = open_shop(many.engine, "other", products=False)
+    with writing(many.engine) as conn:
+        fill(conn, other, 5)
+    assert len(api("get", "/api/v1/learnings").json["learnings"]) == MANY
+    assert "505 experiments" in editor.text(PATH)
+    assert "5 experiments" in editor.text(f"{PATH}?storefront=other")
+
+
+def test_a_bad_search_is_refused_by_its_field(many: Shop, api: Api, editor: Browser) -> None:
+    assert api("get", "/api/v1/learnings?since=yesterday").status_code == 422
+    assert api("get", "/api/v1/learnings?colour=red").status_code == 422
+    assert editor.get(f"{PATH}?since=yesterday").status_code == 422
+
+
+def test_an_empty_library_says_what_will_be_there(shop: Shop, editor: Browser) -> None:
+    assert "Nothing was decided yet" in editor.text(PATH)
+
+
+def test_a_decision_is_in_the_library_as_it_was_decided(shop: Shop, api: Api, editor: Browser) -> None:
+    shop.define(experiment(hypothesis="Because tea goes with mugs", analysis={"minimum_days": 0}))
+    for number, variant in enumerate(("control", "upsell", "cross-sell", "bundle")):
+        shop.expose(*(exposed(f"{variant}{i}", variant) for i in range(40)))
+        shop.convert(*(order(f"o-{variant}{i}", f"{variant}{i}", f"{30 + i + number}.00") for i in range(12)))
+    with writing(shop.engine) as conn:
+        defining.act(conn, shop.storefront, "offers", "stop", "test", NOW)
+    made = deciding.snapshot(shop.engine, shop.storefront, "offers", NOW)
+    with writing(shop.engine) as conn:
+        deciding.decide(conn, shop.storefront, "offers", "bundle", "Tea sells mugs", "ann@shop.example", made, 500)
+    [one] = api("get", "/api/v1/learnings?q=tea+mugs").json["learnings"]
+    report = {m["metric"]: m for m in made.report["metrics"]}["revenue_per_visitor"]
+    lifts = {c["variant"]: c["lift"]["estimate"] for c in report["comparisons"]}
+    assert {e["variant"]: e["lift"]["estimate"] for e in one["effects"]} == lifts
+    assert (one["learning"], one["variant"], one["decision"]) == ("Tea sells mugs", "bundle", "ship")
+    assert {e["offer"]: e["depth"] for e in one["effects"]} == {
+        "upsell": 0.0, "cross_sell": 0.0, "bundle": pytest.approx(0.1)
+    }  # fmt: skip
+    assert "Because tea goes with mugs" in editor.text(PATH)
+
+
+def test_decisions_from_before_there_were_gists_get_theirs_at_the_upgrade(shop: Shop, api: Api) -> None:
+    shop.define(experiment())
+    with writing(shop.engine) as conn:
+        defining.act(conn, shop.storefront, "offers", "stop", "test", NOW)
+    made = deciding.snapshot(shop.engine, shop.storefront, "offers", Micros(NOW + DAY))
+    with writing(shop.engine) as conn:
+        deciding.decide(conn, shop.storefront, "offers", None, "why", "test", made)
+        conn.execute(update(decision_table).values(gist=null()))
+    with writing(shop.engine) as conn:
+        assert deciding.keep_gists(conn) == 1
+        assert deciding.keep_gists(conn) == 0
+    with reading(shop.engine) as conn:
+        assert read_decision(conn, get_experiment(conn, shop.storefront.id, "offers").id).gist == made.gist
+    assert len(api("get", "/api/v1/learnings").json["learnings"]) == 1
