@@ -109,9 +109,6 @@ def context(shown: Shown) -> dict[str, Any]:
         "holdout": here().policy.holdout,
         "metrics": list(dict.fromkeys([*METRICS, *BUILT_IN, *own])),
         "primary_choices": [(key, metric_name(key)) for key in dict.fromkeys([*METRICS, *BUILT_IN, *own])],
-        "rule_said": form.rule.sentences(
-            form.primary, form.sequential, form.monitoring, form.confidence, form.minimum_days
-        ),
         "coverage": value["coverage"],
         "product": product_finder(view.catalogue),
         "products": listed([text for v in form.variants for text in v.offer.named()], view.catalogue),
