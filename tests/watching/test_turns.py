@@ -185,3 +185,31 @@ def test_a_server_sends_what_a_request_left_for_it(sqlite_url: str, tmp_path: Pa
     assert json.loads(body)["type"] == "test"
     assert headers["webhook-signature"].startswith("v1,")
     engine.dispose()
+
+
+def test_a_watch_that_is_killed_keeps_nobody_for_longer_than_its_lease(sqlite_url: str, tmp_path: Path) -> None:
+    engine = connect(sqlite_url)
+    shop = open_shop(engine)
+    shop.define(a_a("same"), now=now())
+    command = [sys.executable, "-m", "webapp.cli", "watch", "--database", sqlite_url]
+    log = tmp_path / "watch.log"
+    with log.open("wb") as out, subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=out) as process:
+        eventually(shop, "started", process, log)
+        process.kill()
+        process.wait(60)
+    with reading(engine) as conn:
+        held = holder_of(conn, "watch")
+    assert held is not None
+    killed, until = held
+    assert until <= now() + LEASE, "it is never held for longer than that"
+    shop.define(a_a("more"), now=now())
+    after = Clock(Micros(until - SECOND))
+    assert not turns(shop, after, "next").take(), "nobody knows yet that it is dead"
+    after.now = until
+    assert turns(shop, after, "next").take()
+    assert told(shop) == ["started", "started"]
+    with reading(engine) as conn:
+        held = holder_of(conn, "watch")
+    assert held is not None
+    assert (held[0], killed != "next") == ("next", True)
+    engine.dispose()

@@ -3,6 +3,8 @@
 import pytest
 from sqlalchemy import Engine, event
 
+from analysis.experiment import experiment_report
+from analysis.guardrails import zone
 from analysis.watching import LOOK_EVERY, MOST_LOOKS, Watch
 from experiments.moment import DAY, Micros
 from experiments.service import defining
@@ -160,6 +162,10 @@ def test_a_breached_guardrail_is_told_as_the_report_reads_it(shop: Shop, watch: 
     told = [a for a in watch.round(at(1)) if a.kind != "started"]
     assert [(a.experiment, a.kind, a.about) for a in told] == [("harms", "guardrail_breached", "conversion/t1")]
     assert "5% was allowed" in told[0].detail
+    for key, expected in (("harms", "breached"), ("same", "unproven")):
+        with reading(shop.engine) as conn:
+            found = experiment_report(conn, shop.storefront, get_experiment(conn, shop.storefront.id, key), at(1))
+        assert zone(found["conversion"], found["conversion"].comparison("t1")) == expected
     assert watch.round(at(1.2)) == []
 
 

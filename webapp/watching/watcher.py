@@ -4,10 +4,11 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from analysis.watching import Watch
 from experiments.errors import OfferlabError
 from experiments.moment import DAY, SECOND, Micros
 from experiments.storage.database import reading, writing
@@ -17,6 +18,9 @@ from webapp import clock
 from webapp.config import Settings
 from webapp.lab import the_seal
 from webapp.watching.sending import Deliver, Senders, send_due
+
+if TYPE_CHECKING:
+    from analysis.watching import Watch
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +42,16 @@ class Turns:
     def __init__(
         self, engine: Engine, deliver: Deliver, now: Callable[[], Micros], public_url: str = "", holder: str = ""
     ) -> None:
-        self._engine, self._deliver, self._now = engine, deliver, now
-        self._watch = Watch(engine, public_url)
+        self._engine, self._deliver, self._now, self._public_url = engine, deliver, now, public_url
         self.holder = holder or secrets.token_hex(8)
         self._watched_at = Micros(0)
         self._tidied_at = Micros(0)
+
+    @cached_property
+    def _watch(self) -> "Watch":
+        from analysis.watching import Watch  # brings SciPy along, which those who do not watch do not need
+
+        return Watch(self._engine, self._public_url)
 
     def take(self) -> bool:
         """Watch where a minute is over, and send what waits; False where another process holds the lease."""
