@@ -25,7 +25,7 @@ STEPS: Sequence[tuple[str, str]] = (
     ("audience", r"targeting.*"),
     ("traffic", r"coverage|split|unit|layer.*"),
     ("metrics", r"metrics.*"),
-    ("reading", r"analysis.*|daily_units"),
+    ("reading", r"analysis.*|rule.*|daily_units"),
     ("times", r"schedule.*"),
     ("people", r"about\.(reviewers|watchers).*"),
 )

@@ -19,8 +19,8 @@ from experiments.service.measuring import with_metrics
 from experiments.storage.database import reading
 from experiments.storage.drafts import Draft
 from experiments.storage.layers import holds
-from experiments.storage.savedmetrics import saved_metrics
 from experiments.storage.registry import Experiment
+from experiments.storage.savedmetrics import saved_metrics
 from experiments.storage.savedoffers import SavedOffer, saved_offers
 from experiments.storage.storefronts import placements
 from webapp.clock import now
@@ -109,6 +109,9 @@ def context(shown: Shown) -> dict[str, Any]:
         "holdout": here().policy.holdout,
         "metrics": list(dict.fromkeys([*METRICS, *BUILT_IN, *own])),
         "primary_choices": [(key, metric_name(key)) for key in dict.fromkeys([*METRICS, *BUILT_IN, *own])],
+        "rule_said": form.rule.sentences(
+            form.primary, form.sequential, form.monitoring, form.confidence, form.minimum_days
+        ),
         "coverage": value["coverage"],
         "product": product_finder(view.catalogue),
         "products": listed([text for v in form.variants for text in v.offer.named()], view.catalogue),

@@ -15,6 +15,7 @@ from experiments.identifiers import PLACEMENT_KEY, check_key
 from experiments.metrics import BUILT_IN
 from webapp.ui.about_form import about_json, about_texts
 from webapp.ui.products import ProductOf
+from webapp.ui.rule_form import RuleForm
 from webapp.ui.targeting_rows import Row, to_condition, to_rows
 from webapp.ui.typed import Typed, confidence_text, equal_split, moment_text, percent_text, several_lines
 from webapp.ui.variant_form import VariantForm
@@ -72,6 +73,7 @@ class DefinitionForm:
     watchers: str = ""
     because: str = ""
     reason: str = ""
+    rule: RuleForm = field(default_factory=RuleForm)
     daily_units: str = ""
     """What somebody expects where the storefront has no history; it is planned with, and no part of the definition."""
 
@@ -89,6 +91,7 @@ class DefinitionForm:
         named = {key.removeprefix("role-") for key in given if key.startswith("role-")}
         form.roles = {key: given.get(f"role-{key}", "") for key in [*BUILT_IN, *sorted(named - BUILT_IN.keys())]}
         form.margins = {key: given.get(f"margin-{key}", "") for key in form.roles}
+        form.rule = RuleForm.read(given)
         return form
 
     @classmethod
@@ -126,6 +129,7 @@ class DefinitionForm:
             start_at=moment_text(schedule.start_at, zone),
             end_at=moment_text(schedule.end_at, zone),
             ramp=[(moment_text(step.at, zone), percent_text(step.coverage)) for step in schedule.ramp],
+            rule=RuleForm.of(definition.rule),
             **about_texts(definition.about),
         )
         if definition.layer is not None:
@@ -161,6 +165,7 @@ class DefinitionForm:
             "targeting": self._targeting(typed),
             "metrics": self._metrics(typed),
             "analysis": self._analysis(typed),
+            "rule": self.rule.to_json(typed),
             "schedule": {
                 "start_at": typed.moment(self.start_at, "schedule.start_at"),
                 "end_at": typed.moment(self.end_at, "schedule.end_at"),

@@ -35,6 +35,7 @@ from webapp.ui import (
     quarantine,
     rehearsals,
     reports,
+    rule_words,
     shared,
     sharing,
     signing_in,
@@ -93,6 +94,7 @@ def install(app: Flask) -> None:
     app.jinja_env.filters.update(formats.FILTERS)
     app.jinja_env.globals.update(holdbacks.GLOBALS)
     app.jinja_env.globals.update(sharing.GLOBALS)
+    app.jinja_env.globals.update(rule_words.GLOBALS)
     app.jinja_env.globals.update(words.GLOBALS, SETTINGS=ROOMS, SETTINGS_BLUEPRINTS=BLUEPRINTS)
     rooms = (
         sharing, shared, learnings,
