@@ -10,6 +10,7 @@ from experiments.errors import Conflict
 State = Literal["draft", "scheduled", "running", "closed", "paused", "stopped", "decided", "archived"]
 Action = Literal[
     "edit",
+    "review",
     "amend",
     "start",
     "schedule",
@@ -25,6 +26,7 @@ Action = Literal[
 
 TRANSITIONS: dict[Action, dict[State, State]] = {
     "edit": {"draft": "draft"},
+    "review": {"draft": "draft"},
     "amend": {"scheduled": "scheduled", "running": "running", "closed": "closed", "paused": "paused"},
     "start": {"draft": "running", "scheduled": "running"},
     "schedule": {"draft": "scheduled"},

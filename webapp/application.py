@@ -16,6 +16,7 @@ from webapp.api import (
     offers,
     openapi,
     products,
+    reviewing,
     routes,
     sharing,
     steering,
@@ -60,6 +61,7 @@ def create(settings: Settings | None = None) -> Flask:
     app.register_blueprint(alerting)
     for after in (holdbacks, sharing, learnings):
         app.register_blueprint(after.blueprint)
+    app.register_blueprint(reviewing.blueprint)
     app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)
     for told in (openapi, metrics):

@@ -18,6 +18,7 @@ from experiments.schedules import due_action, in_zone
 from experiments.service.layering import check_layer, check_room, with_part
 from experiments.service.library import check_fit, still_saved, with_saved
 from experiments.service.measuring import with_metrics
+from experiments.service.reviewing import check_approved, check_stays_approved
 from experiments.storage.audiences import audiences
 from experiments.storage.drafts import draft_of
 from experiments.storage.products import read_products
@@ -132,7 +133,9 @@ def start(conn: Connection, storefront: Storefront, key: str, actor: str, now: M
     before = get_experiment(conn, storefront.id, key)
     if before.state == "draft" and draft_of(conn, storefront.id, key) is not None:
         raise Conflict("unfinished", f"{key!r} has changes that are not finished: save or discard them first")
+    after(before.state, "start")
     check_startable(conn, storefront, before.definition, now)
+    check_approved(conn, storefront, before)
     start_at = before.definition.schedule.start_at
     if before.state == "draft" and start_at is not None and micros(start_at) > now:
         return _change(conn, before, "schedule", actor, now)
@@ -216,6 +219,7 @@ def _amended(
     errors = check_amendment(before.definition, then, before.state, now)
     if errors:
         raise Invalid(errors)
+    check_stays_approved(conn, storefront, before, then)
     amended = replace_definition(conn, before, then)
     _audit(conn, amended, actor, action, to_json(before.definition), to_json(then), now)
     bump_revision(conn)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from experiments.audiences import Audience, named_audiences, parse_audience
 from experiments.catalogue import Product
 from experiments.crawlers import BotFilter
+from experiments.definition import Contact
 from experiments.errors import Conflict, FieldError, Invalid, NotFound
 from experiments.identifiers import Name, StorefrontId, check_key
 from experiments.moment import Micros
@@ -35,6 +36,7 @@ from experiments.storage.storefronts import (
     get_storefront,
     touch_products,
 )
+from experiments.storage.users import all_users
 from experiments.touchpoints import TOUCHPOINTS, misfits
 
 
@@ -68,12 +70,18 @@ class StorefrontChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     consent: Consent | msgspec.UnsetType = msgspec.UNSET
     honours_gpc: bool | msgspec.UnsetType = msgspec.UNSET
     holdout: Annotated[int, msgspec.Meta(ge=0, le=5000)] | msgspec.UnsetType = msgspec.UNSET
+    review_required: bool | msgspec.UnsetType = msgspec.UNSET
+    reviewers: Annotated[list[Contact], msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
 
 
 def change_settings(conn: Connection, storefront: Storefront, value: object, actor: str, now: Micros) -> Storefront:
     """Other settings for a storefront; Invalid names what cannot be."""
     changed: dict[str, Any] = msgspec.to_builtins(convert(value, StorefrontChange))
-    if errors := _check_origins(changed.get("origins", ()), "origins"):
+    errors = _check_origins(changed.get("origins", ()), "origins")
+    if "reviewers" in changed:
+        changed["reviewers"] = sorted({email.strip().lower() for email in changed["reviewers"]} - {""})
+        errors += _check_people(conn, changed["reviewers"])
+    if errors:
         raise Invalid(errors)
     if not changed:
         return storefront
@@ -98,7 +106,18 @@ def storefront_json(storefront: Storefront) -> dict[str, Any]:
         "consent": policy.consent,
         "honours_gpc": policy.honours_gpc,
         "holdout": policy.holdout,
+        "review_required": storefront.review.required,
+        "reviewers": list(storefront.review.reviewers),
     }
+
+
+def _check_people(conn: Connection, emails: Sequence[str]) -> list[FieldError]:
+    known = {person.email for person in all_users(conn)}
+    return [
+        FieldError("reviewers", f"{email!r} is nobody here: invite them first")
+        for email in emails
+        if email not in known
+    ]
 
 
 def _check_origins(origins: Sequence[str], field: str) -> list[FieldError]:

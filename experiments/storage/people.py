@@ -21,12 +21,15 @@ from experiments.storage.tables import (
     link,
     offer_view,
     order_line,
+    review,
     visitor_customer,
 )
 
 T = TypeVar("T")
 _CHUNK = 500
-_DEFINING = ((audience, ("definition",)), (experiment, ("definition",)), (audit, ("before", "after")))
+_DEFINING = (
+    (audience, ("definition",)), (experiment, ("definition",)), (review, ("definition",)), (audit, ("before", "after")),
+)  # fmt: skip
 """Where definitions are, which may list people or be aimed at them."""
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from experiments.errors import Conflict, NotFound
 from experiments.identifiers import StorefrontId
 from experiments.moment import Micros
+from experiments.reviews import ReviewRule
 from experiments.signals import Policy
 from experiments.storage.tables import placement, revision, storefront
 from experiments.touchpoints import TOUCHPOINTS
@@ -25,6 +26,7 @@ class Storefront:
     origins: tuple[str, ...]
     products_at: Micros
     policy: Policy = field(default_factory=Policy)
+    review: ReviewRule = field(default_factory=ReviewRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def _storefront(row: Row[tuple[object, ...]]) -> Storefront:
         origins=tuple(row.origins),
         products_at=row.products_at,
         policy=Policy(row.bots, row.consent, bool(row.honours_gpc), row.holdout, row.holdout_seed),
+        review=ReviewRule(bool(row.review_required), tuple(row.reviewers)),
     )
 
 

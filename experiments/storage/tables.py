@@ -64,6 +64,8 @@ storefront = Table(
     Column("holdout_seed", Text, nullable=False, server_default=""),
     Column("return_days", Integer, nullable=False, server_default="30"),  # after which an order counts as kept
     Column("retention_days", Integer),  # after which what is known about people goes; NULL: it stays
+    Column("review_required", Boolean, nullable=False, server_default=false()),
+    Column("reviewers", JSON, nullable=False, server_default=text("'[]'")),
 )
 
 api_key = Table(
@@ -168,6 +170,21 @@ draft = Table(
     Column("saved_by", Text, nullable=False),
     Column("saved_at", BigInteger, nullable=False),
     UniqueConstraint("storefront_id", "experiment"),
+)
+
+review = Table(
+    "review",  # a step of a review, with the definition that it was about; only ever added to
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _storefront_id(),
+    Column("experiment_id", Integer, ForeignKey("experiment.id"), nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("definition", JSON, nullable=False),
 )
 
 decision = Table(

@@ -170,6 +170,8 @@ WALK: list[tuple[str, str, Any, KeyKind]] = [
     ("PUT", "/api/v1/experiments/cart-offers", examples.DEFINITION, "admin"),
     ("POST", "/api/v1/experiments/cart-offers/preview", {"variant": "bundle", "hours": 24}, "admin"),
     ("POST", "/api/v1/previews", {"experiment": "cart-offers", "context": {"product_id": "A1"}}, "admin"),
+    ("POST", "/api/v1/experiments/cart-offers/review", {"review": "requested", "message": "Please look."}, "admin"),
+    ("GET", "/api/v1/experiments/cart-offers/review", None, "admin"),
     ("POST", "/api/v1/experiments/cart-offers/start", None, "admin"),
     ("POST", "/v1/assignments", examples.ASSIGNMENT, "public"),
     ("POST", "/v1/assignments", examples.ASSIGNMENT | {"explain": True, "record": False}, "secret"),

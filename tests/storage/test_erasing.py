@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, select
 from experiments.definition import parse
 from experiments.errors import Conflict, Invalid
 from experiments.moment import DAY, Micros, iso
-from experiments.service import defining, drafting
+from experiments.service import defining, drafting, reviewing
 from experiments.service.erasing import enforce_retention, erase, erase_before, person_data, person_of
 from experiments.service.exporting import export
 from experiments.service.recording import record_conversions
@@ -50,7 +50,10 @@ def shop(engine: Engine) -> Shop:
     record_conversions(EventWriter(engine), opened.view, [escaped], NOW, lambda: "unused")
     opened.convert(refund("r-early", "o-bob-phone", "x"), refund("r-wrong", "o-anna-phone", "x"))
     definition = experiment("aimed", allow_list={"anna-desk": "upsell", "bob-phone": "bundle"})
-    opened.define(definition | {"targeting": {"id": {"$nin": ["anna-phone", "bob-phone"]}}})
+    opened.define(definition | {"targeting": {"id": {"$nin": ["anna-phone", "bob-phone"]}}}, start=False)
+    with writing(engine) as conn:
+        reviewing.review(conn, opened.storefront, "aimed", "approved", "", "somebody", NOW)
+        defining.start(conn, opened.storefront, "aimed", "test", NOW)
     typed = {
         "target_value": ["anna-phone, bob-phone", "77"],
         "targeting_json": ['{"id": "anna"}'],
@@ -76,7 +79,7 @@ def shop(engine: Engine) -> Shop:
 
 PERSONAL = {
     "audience", "audit", "conversion", "crossover", "draft", "experiment", "exposure", "ineligible", "link",
-    "offer_view", "order_line", "quarantine", "visitor_customer", "webhook_delivery",
+    "offer_view", "order_line", "quarantine", "review", "visitor_customer", "webhook_delivery",
 }  # fmt: skip
 """Tables in which people's ids may stand. A table that is new belongs here, and into the fixture, or below."""
 IMPERSONAL = {
@@ -200,7 +203,8 @@ def test_the_retention_period_takes_all_that_no_running_experiment_needs(shop: S
         for key in ("offers", "aimed"):
             defining.act(conn, shop.storefront, key, "stop", "test", now)
         enforce_retention(conn, shop.storefront, "test", now)
-    assert tables_with(shop.engine, "anna", "bob") == {"audience", "audit", "draft", "experiment"}, "these are settings"
+    settings = {"audience", "audit", "draft", "experiment", "review"}
+    assert tables_with(shop.engine, "anna", "bob") == settings
     shop.convert(order("new", "bob-phone", "1.00"), now=now)
     shop.link("bob-phone", "bob", now=Micros(NOW - 10 * DAY))
     with writing(shop.engine) as conn:

@@ -1,6 +1,7 @@
 """Pages, API and command line are one lifecycle: whatever is done in whatever order, they give the same answers."""
 
 from pathlib import Path
+from time import sleep
 
 import pytest
 from flask import Flask
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from werkzeug.test import TestResponse
 
+from experiments.definition import to_json
 from experiments.lifecycle import TRANSITIONS, after, allowed, possible
-from experiments.service.settings import create_key
+from experiments.moment import SECOND
+from experiments.service import defining
+from experiments.service.settings import change_settings, create_key
 from experiments.storage.database import reading, writing
 from experiments.storage.registry import get_experiment, read_audit
 from tests.conftest import sqlite_copy
@@ -47,6 +51,27 @@ class Doors(RuleBasedStateMachine):
         self.api: FlaskClient = self.app.test_client()
         self.state = "draft"
         self.coverage = 1000
+        self.ramped = 0
+        self.planned = False
+        self.started = False
+        self.hypothesis = ""
+        self.demanded = False
+        self.said: list[tuple[str, str]] = []  # each step of the review, with the hypothesis that it was about
+
+    @property
+    def stands(self) -> str:
+        """Where the review stands."""
+        answer = next((one for one in reversed(self.said) if one[0] != "requested"), None)
+        if answer is not None and answer[0] in {"approved", "overridden"}:
+            if self.started or answer[1] == self.hypothesis:
+                return answer[0]
+            if self.said[-1] is answer:
+                return "stale"
+        return self.said[-1][0] if self.said else "none"
+
+    @property
+    def may_start(self) -> bool:
+        return not self.demanded or self.stands in {"approved", "overridden"}
 
     signed_in: Browser
 
@@ -76,11 +101,13 @@ class Doors(RuleBasedStateMachine):
 
     @rule(action=st.sampled_from(PLAIN))
     def plain(self, action: str) -> None:
-        expected = "done" if action in allowed(self.state) else "conflict"
+        expected = "done" if action in allowed(self.state) and (action != "start" or self.may_start) else "conflict"
         path = f"/api/v1/experiments/api/{action}"
         self._all(action, expected, self._page(action), self._post(path, {}).status_code, self._cli(action, "cli"))
         if expected == "done":
-            self.state = after(self.state, action)
+            waits = action == "start" and self.state == "draft" and self.planned
+            self.state = after(self.state, "schedule" if waits else action)
+            self.started |= self.state == "running"
 
     @rule(ship=st.booleans())
     def decide(self, ship: bool) -> None:
@@ -95,26 +122,73 @@ class Doors(RuleBasedStateMachine):
 
     @rule()
     def schedule(self) -> None:
-        expected = "done" if self.state in {"draft", "scheduled"} else "conflict"
+        ready = self.state == "scheduled" or (self.state == "draft" and self.may_start)
+        expected = "done" if ready else "conflict"
         if self.state in {"running", "closed", "paused"}:
             expected = "invalid"  # it has started: only its end may move
         page = self._page("schedule", start_at=WHEN)
         api = self._post("/api/v1/experiments/api/schedule", {"start_at": WHEN}).status_code
         self._all("schedule", expected, page, api, self._cli("schedule", "cli", "--start", WHEN))
         if expected == "done":
-            self.state = "scheduled"
+            self.state, self.planned = "scheduled", True
+
+    @rule()
+    def turn_the_demand_for_reviews(self) -> None:
+        self.demanded = not self.demanded
+        with writing(self.shop.engine) as conn:
+            change_settings(conn, self.shop.storefront, {"review_required": self.demanded}, "test", now())
+
+    @rule(
+        step=st.sampled_from(["requested", "approved", "approved", "changes_requested", "overridden"]),
+        why=st.booleans(),
+    )
+    def review(self, step: str, why: bool) -> None:
+        message = "Because." if why else ""
+        expected = "done" if "review" in allowed(self.state) else "conflict"
+        if expected == "done" and step in {"changes_requested", "overridden"} and not why:
+            expected = "invalid"
+        page = self._page("review", do=step, message=message)
+        api = self._post("/api/v1/experiments/api/review", {"review": step, "message": message}).status_code
+        self._all("review", expected, page, api, self._cli("review", "cli", step, "--message", message))
+        if expected == "done":
+            self.said.append((step, self.hypothesis))
+
+    @rule(
+        hypothesis=st.sampled_from(["", "It earns more.", "It earns less."]), tags=st.lists(st.just("tag"), max_size=1)
+    )
+    def rewrite(self, hypothesis: str, tags: list[str]) -> None:
+        """Somebody else's version, of a draft; which tags it has is nobody's business."""
+        if self.state != "draft":
+            return
+        self.hypothesis = hypothesis
+        with writing(self.shop.engine) as conn:
+            for door in DOORS:
+                found = get_experiment(conn, self.shop.storefront.id, door)
+                value = to_json(found.definition) | {"hypothesis": hypothesis, "about": {"tags": tags}}
+                defining.edit(conn, self.shop.storefront, door, value, "test", now())
+
+    @rule()
+    def start_what_the_model_lets_start(self) -> None:
+        """The way that chance seldom goes: a demand, an approval, a start."""
+        if self.state == "draft" and not self.demanded:
+            self.turn_the_demand_for_reviews()
+        self.plain("start")
+        self.review("approved", why=True)
+        self.plain("start")
 
     @rule(coverage=st.sampled_from([500, 1000, 2000, 5000, 10_000]))
     def ramp(self, coverage: int) -> None:
+        while now() // SECOND <= self.ramped:  # two steps within one second are one too many
+            sleep(0.05)
         expected = "conflict"
         if "amend" in allowed(self.state):
-            # of what waits for its start the first step cannot come before it
-            expected = "done" if coverage > self.coverage and self.state != "scheduled" else "invalid"
+            # of what was planned for later the first step cannot come before that
+            expected = "done" if coverage > self.coverage and not self.planned else "invalid"
         page = self._page("ramp", coverage=str(coverage / 100))
         api = self._post("/api/v1/experiments/api/ramp", {"coverage": coverage}).status_code
         self._all("ramp", expected, page, api, self._cli("ramp", "cli", "--coverage", f"{coverage / 100}%"))
         if expected == "done":
-            self.coverage = coverage
+            self.coverage, self.ramped = coverage, now() // SECOND
 
     @rule()
     def edit(self) -> None:
@@ -136,6 +210,11 @@ class Doors(RuleBasedStateMachine):
             }
         assert {door: e.state for door, e in found.items()} == dict.fromkeys(DOORS, self.state)
         assert trails["page"] == trails["api"] == trails["cli"]
+        for door in DOORS:
+            told = self.api.get(
+                f"/api/v1/experiments/{door}/review", headers={"Authorization": f"Bearer {self.key}"}
+            ).get_json()
+            assert (told["standing"], told["may_start"]) == (self.stands, self.may_start)
         page = self.browser.text(f"/s/{self.shop.storefront.key}/experiments/page")
         shown = {a for a in (*TRANSITIONS, "ramp", "duplicate") if f'/experiments/page/{a}"' in page}
         assert shown == set(possible(self.state))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import click
 from sqlalchemy import Connection
@@ -11,7 +11,9 @@ from sqlalchemy import Connection
 from experiments.definition import WHOLE
 from experiments.errors import Invalid
 from experiments.lifecycle import Action, possible
-from experiments.service import defining
+from experiments.reviews import Step
+from experiments.service import defining, reviewing
+from experiments.service.reviewing import review_state
 from experiments.share import parse_share
 from experiments.storage.database import reading, writing
 from experiments.storage.registry import Experiment, experiments, get_experiment
@@ -54,9 +56,12 @@ def listing(storefront: str, database: str | None) -> None:
 def show(key: str, storefront: str, database: str | None) -> None:
     """Its state, and what can be done with it."""
     with options.opened(database) as engine, reading(engine) as conn:
-        found = get_experiment(conn, get_storefront(conn, storefront).id, key)
+        here = get_storefront(conn, storefront)
+        found = get_experiment(conn, here.id, key)
+        reviewed = review_state(conn, here, found)
     click.echo(f"{found.key} {found.state}, version {found.version}")
     click.echo(f"possible {' '.join(possible(found.state))}")
+    click.echo(f"review {reviewed.standing}{', and needed before it starts' if reviewed.blocks else ''}")
 
 
 def _done(database: str | None, storefront: str, change: Callable[[Connection, Storefront], Experiment]) -> None:
@@ -72,6 +77,20 @@ def _done(database: str | None, storefront: str, change: Callable[[Connection, S
 def start(key: str, storefront: str, database: str | None) -> None:
     """Run it, or let it wait for its scheduled start."""
     _done(database, storefront, lambda conn, sf: defining.start(conn, sf, key, ACTOR, now()))
+
+
+@command.command("review")
+@click.argument("key")
+@click.argument("step", type=click.Choice(get_args(Step)))
+@click.option("--message", default="", help="What there is to say; needed to ask for changes, and to override.")
+@options.storefront
+@options.database
+def review(key: str, step: Step, message: str, storefront: str, database: str | None) -> None:
+    """Ask for a review of a draft, approve it, ask for changes, or let it start without one."""
+    with options.opened(database) as engine, writing(engine) as conn:
+        here = get_storefront(conn, storefront)
+        state = review_state(conn, here, reviewing.review(conn, here, key, step, message, ACTOR, now()))
+    click.echo(f"{key}: {state.standing}")
 
 
 def _plain(action: Action, said: str) -> None:

@@ -52,6 +52,8 @@ def add(key: str, currency: str, timezone: str, origins: tuple[str, ...], name: 
 )
 @click.option("--gpc/--no-gpc", "honours_gpc", default=None, help="Whether Sec-GPC: 1 counts as no consent.")
 @click.option("--holdout", metavar="SHARE", help="Visitors who see nothing of the programme, as 5%; at most half.")
+@click.option("--review/--no-review", "review_required", default=None, help="Whether nothing starts without a review.")
+@click.option("--reviewer", "reviewers", multiple=True, metavar="EMAIL", help="Who may review; replaces all.")
 @click.option("--return-days", type=click.IntRange(0, 3650), help="Days after which an order counts as kept.")
 @click.option(
     "--retention-days",
@@ -60,13 +62,15 @@ def add(key: str, currency: str, timezone: str, origins: tuple[str, ...], name: 
 )
 @options.database
 def change(
-    key: str, origins: tuple[str, ...], holdout: str | None, return_days: int | None, retention_days: int | None,
-    database: str | None, **given: Any,
+    key: str, origins: tuple[str, ...], reviewers: tuple[str, ...], holdout: str | None, return_days: int | None,
+    retention_days: int | None, database: str | None, **given: Any,
 ) -> None:  # fmt: skip
     """Change settings of a storefront; what is not given stays. Prints all of them."""
     changes = {name: value for name, value in given.items() if value is not None}
     if origins:
         changes["origins"] = list(origins)
+    if reviewers:
+        changes["reviewers"] = list(reviewers)
     if holdout is not None:
         changes["holdout"] = _hundredths(holdout)
     with options.opened(database) as engine, writing(engine) as conn:

@@ -18,12 +18,14 @@ from webapp.openapi.foreign import FOREIGN
 from webapp.openapi.managing import EXPERIMENTS, SHOP
 from webapp.openapi.measuring import METRICS
 from webapp.openapi.operation import Operation, Query, Shape, Tag
+from webapp.openapi.reviewing import REVIEWING
 from webapp.openapi.serving import HOT, OPERATING, PROTOCOLS
 from webapp.openapi.shapes import Schema, components, ref
 from webapp.openapi.steering import STEERING
 
 OPERATIONS: Mapping[str, Operation] = {
-    **HOT, **EXPERIMENTS, **STEERING, **AFTERWARDS, **SHOP, **ALERTS, **METRICS, **PROTOCOLS, **FOREIGN, **OPERATING
+    **HOT, **EXPERIMENTS, **STEERING, **REVIEWING, **AFTERWARDS, **SHOP, **ALERTS, **METRICS, **PROTOCOLS, **FOREIGN,
+    **OPERATING,
 }  # fmt: skip
 """By endpoint; what is not here is not described, and a test says so."""
 

@@ -208,6 +208,8 @@ class StorefrontAnswer(msgspec.Struct, frozen=True):
     consent: Consent
     honours_gpc: bool
     holdout: int
+    review_required: bool
+    reviewers: list[str]
 
 
 class PlacementRule(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from experiments.errors import Conflict, FieldError, Invalid, NotFound
 from experiments.lifecycle import Action, after, possible
 from experiments.moment import Micros, micros
 from experiments.service import defining
+from experiments.service.reviewing import review_state
 from experiments.storage.database import reading, writing
 from experiments.storage.registry import Experiment, get_experiment
 from webapp import deciding
@@ -24,6 +25,7 @@ from webapp.ui.experiments import known_experiments, neighbours, the_view
 from webapp.ui.form_errors import place
 from webapp.ui.person import actor, here, page
 from webapp.ui.previews import previews
+from webapp.ui.review_words import STANDINGS
 from webapp.ui.targeting_rows import in_words
 from webapp.ui.typed import Typed, moment_text
 from webapp.ui.words import STATES
@@ -53,7 +55,7 @@ def act(key: str, action: str) -> ResponseReturnValue:
     except Invalid as refusal:
         return _confirm(key, action, list(refusal.errors)), 422
     except Conflict as refusal:
-        if refusal.code != "unfinished":
+        if refusal.code not in {"unfinished", "not_approved"}:
             raise
         return _confirm(key, action, [FieldError("", refusal.message)]), 409
     lab.snapshots.refresh(now())
@@ -117,6 +119,7 @@ def _confirm(key: str, action: str, refused: list[FieldError]) -> str:
     with reading(the_lab().engine) as conn:
         known = known_experiments(conn)
         found = next((e for e in known if e.key == key), None) or _missing(conn, key)
+        review = review_state(conn, here(), found)
     if action not in possible(found.state):
         after(found.state, cast("Action", "amend" if action == "ramp" else action))
     definition, view = found.definition, the_view()
@@ -146,6 +149,8 @@ def _confirm(key: str, action: str, refused: list[FieldError]) -> str:
         start_text=request.form.get("start_at", moment_text(start_at, here().zone)),
         end_text=request.form.get("end_at", moment_text(definition.schedule.end_at, here().zone)),
         can=possible(found.state),
+        review=review,
+        review_standing=STANDINGS[review.standing],
     )
 
 

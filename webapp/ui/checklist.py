@@ -10,6 +10,7 @@ from flask_babel import gettext, ngettext
 from experiments.catalogue import Catalogue
 from experiments.definition import AnalysisPlan, Definition
 from experiments.offers import NoOffer
+from experiments.service.reviewing import ReviewState
 from webapp.ui.forecasts import Forecast
 from webapp.ui.form_errors import label
 from webapp.ui.overlaps import Overlap
@@ -39,6 +40,8 @@ class Item:
     kind: Literal["blocking", "advice"]
     text: str
     place: str
+    address: str = ""
+    """Of what is mended on another page."""
 
     @property
     def step(self) -> int:
@@ -57,6 +60,22 @@ def step_of(place: str) -> int:
 def blocking(unfinished: Mapping[str, Sequence[str]]) -> list[Item]:
     """What must be done, one item for each place."""
     return [Item("blocking", f"{label(place)}: {messages[0]}", place) for place, messages in unfinished.items()]
+
+
+def approval(review: ReviewState | None, *, required: bool, address: str) -> list[Item]:
+    """That nobody approved it yet, where the storefront demands that; None is the review of what is not saved yet."""
+    if review is None:
+        text = gettext("The approval is missing: save the draft, then ask for a review.")
+        return [Item("blocking", text, "about.reviewers")] if required else []
+    if not review.blocks:
+        return []
+    said = {
+        "none": gettext("The approval is missing: ask for a review."),
+        "requested": gettext("The approval is missing: it waits for its review."),
+        "changes_requested": gettext("The approval is missing: changes were asked for."),
+        "stale": gettext("The approval is missing: it has changed since it was approved."),
+    }
+    return [Item("blocking", said[review.standing], "about.reviewers", address)]
 
 
 def advice(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import request
+from flask import request, url_for
 from sqlalchemy import Connection
 
 from experiments.definition import Definition, parse
@@ -16,6 +16,7 @@ from experiments.offers import MOST_STEPS, MOST_TIERS
 from experiments.service import defining, layering
 from experiments.service.library import with_saved
 from experiments.service.measuring import with_metrics
+from experiments.service.reviewing import review_state
 from experiments.storage.database import reading
 from experiments.storage.drafts import Draft
 from experiments.storage.layers import holds
@@ -70,6 +71,7 @@ def context(shown: Shown) -> dict[str, Any]:
         slots = placements(conn, here().id)
         library, own = saved_offers(conn, here().id), saved_metrics(conn, here().id)
         past = forecast(conn, here(), value["placement"], definition, known, _daily(form), at)
+        review = review_state(conn, here(), before) if before is not None else None
     if shown.write_hypothesis:
         named = {slot.key: slot.name for slot in slots}
         form.hypothesis = sentences.hypothesis(form, named.get(form.placement, form.new_placement))
@@ -80,6 +82,7 @@ def context(shown: Shown) -> dict[str, Any]:
     keys = form.variant_keys()
     show_blank_rows(form)
     items = checklist.blocking(unfinished)
+    items += checklist.approval(review, required=here().review.required, address=_review_page(before))
     items += checklist.advice(definition, view.catalogue, looks, others, past) if definition else []
     return {
         "form": form,
@@ -122,6 +125,10 @@ def context(shown: Shown) -> dict[str, Any]:
         "catalogue_size": len(view.catalogue),
         "without_cost": without_cost(view.catalogue),
     }
+
+
+def _review_page(before: Experiment | None) -> str:
+    return url_for("reviews.show", storefront=here().key, key=before.key) if before is not None else ""
 
 
 def taken_keys() -> set[str]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from experiments.definition import Definition
 from experiments.lifecycle import State, possible
 from experiments.moment import Micros
+from experiments.service.reviewing import review_state
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.alerts import Alert, alerts
 from experiments.storage.database import reading
@@ -25,6 +26,7 @@ from webapp.lab import the_lab
 from webapp.ui.alert_words import ALERTS
 from webapp.ui.person import here, page
 from webapp.ui.previews import previews
+from webapp.ui.review_words import STANDINGS
 from webapp.ui.signed_links import preview_links
 from webapp.ui.targeting_rows import in_words
 from webapp.ui.versions import Difference, differences
@@ -41,8 +43,8 @@ SHELVES: Mapping[str, tuple[State, ...]] = {
 
 # What can be done, in the order in which it is offered; editing has its own link.
 OFFERED = (
-    "start", "schedule", "resume", "reopen", "ramp", "amend", "pause", "close", "stop", "decide", "unschedule",
-    "archive", "duplicate",
+    "review", "start", "schedule", "resume", "reopen", "ramp", "amend", "pause", "close", "stop", "decide",
+    "unschedule", "archive", "duplicate",
 )  # fmt: skip
 PAGE = 50
 """Experiments on one page of the list."""
@@ -109,6 +111,7 @@ def detail(key: str) -> ResponseReturnValue:
         others = [e for e in known_experiments(conn) if e.key != key]
         kept = draft_of(conn, here().id, key)
         has_snapshot = has_decision(conn, found.id)
+        review = review_state(conn, here(), found)
     view = the_view()
     definition = found.definition
     can = possible(found.state)
@@ -128,6 +131,8 @@ def detail(key: str) -> ResponseReturnValue:
         neighbours=neighbours(found, others),
         draft=kept,
         has_snapshot=has_snapshot,
+        review=review,
+        review_standing=STANDINGS[review.standing],
         links=preview_links(found, at) if current_user.may("editor") else [],
         call=example_call(definition),
         address=url_for("signing_in.home", _external=True).rstrip("/"),

@@ -8,15 +8,18 @@ from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user
+from sqlalchemy import Connection
 
 from analysis.experiment import experiment_report
 from experiments.identifiers import ExperimentId
 from experiments.lifecycle import MEASURING
 from experiments.moment import DAY, SECOND, Micros, day_number, micros
+from experiments.reviews import standing as review_standing
 from experiments.storage.alerts import Alert, alerts
 from experiments.storage.database import reading
 from experiments.storage.drafts import Draft, drafts
 from experiments.storage.registry import Experiment, get_experiment
+from experiments.storage.reviews import reviews_by_experiment
 from experiments.storage.storefronts import Placement, placements
 from experiments.storage.tallies import daily_units
 from webapp.clock import now
@@ -45,6 +48,8 @@ class Need:
     text: str
     experiment: Experiment | None = None
     draft: Draft | None = None
+    address: str = "experiments.detail"
+    """The experiment's page that is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ def show() -> ResponseReturnValue:
         counted = daily_units(conn, [e.id for e in live], today - DAYS, today + 1)
         slots, unfinished = placements(conn, here().id), drafts(conn, here().id)
         told = alerts(conn, here().id, waiting=True, limit=MOST)
+        asked = [*_reviews(conn, [e for e in known if e.state == "draft"])]
     entered = {number: sum(days.values()) for number, days in counted.items()}
     return render_template(
         "home.html",
@@ -86,7 +92,7 @@ def show() -> ResponseReturnValue:
         live=live[:MOST],
         more=max(0, len(live) - MOST),
         entered=entered,
-        needs=[*_told(known, told), *_needs(known, unfinished, entered, at, told)][:MOST],
+        needs=[*_told(known, told), *asked, *_needs(known, unfinished, entered, at, told)][:MOST],
         lanes=_lanes(slots, live, entered),
         dates=sorted(_dates(live, at), key=lambda d: d.at)[:MOST],
         totals=_totals(known, entered),
@@ -139,9 +145,6 @@ def _needs(
             yield Need(
                 "warning", gettext("Decide"), gettext("It has ended: read the report, and write down what follows."), e
             )
-    for e in known:
-        if e.state == "draft" and me in e.definition.about.reviewers:
-            yield Need("info", gettext("Review"), gettext("You are asked to look at it before it starts."), e)
     for draft in unfinished:
         if draft.saved_by == me:
             yield Need(
@@ -151,6 +154,24 @@ def _needs(
                 None,
                 draft,
             )
+
+
+def _reviews(conn: Connection, known: Sequence[Experiment]) -> Iterator[Need]:
+    """What I am asked to look at, and what others want changed of what I asked them to."""
+    me, rule = current_user.email, here().review
+    right = rule.may_review(me, defines=current_user.may("editor"))
+    steps = reviews_by_experiment(conn, [e.id for e in known])
+    for e in known:
+        made, named = steps.get(e.id, []), e.definition.about.reviewers
+        stands = review_standing(made, e.definition)
+        if stands == "requested" and (me in named or (right and not named)) and me != made[-1].by:
+            text = gettext("%(who)s asks you to look at it before it starts.", who=made[-1].by)
+            yield Need("info", gettext("Review"), text, e, address="reviews.show")
+        elif stands == "none" and me in named:
+            yield Need("info", gettext("Review"), gettext("You are asked to look at it before it starts."), e)
+        elif stands == "changes_requested" and any(one.by == me for one in made if one.step == "requested"):
+            text = gettext("%(who)s asked for changes before it starts.", who=made[-1].by)
+            yield Need("warning", gettext("Change"), text, e, address="reviews.show")
 
 
 def _lanes(slots: Sequence[Placement], live: Sequence[Experiment], entered: Mapping[ExperimentId, int]) -> list[Lane]:

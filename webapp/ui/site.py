@@ -35,6 +35,7 @@ from webapp.ui import (
     quarantine,
     rehearsals,
     reports,
+    reviewing,
     rule_words,
     shared,
     sharing,
@@ -98,7 +99,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(words.GLOBALS, SETTINGS=ROOMS, SETTINGS_BLUEPRINTS=BLUEPRINTS)
     rooms = (
         sharing, shared, learnings,
-        look, signing_in, experiments, define, actions, changing, emergency, home, reports,
+        look, signing_in, experiments, define, actions, changing, emergency, home, reports, reviewing,
         catalogue, rehearsals, quarantine, planner, decided, keys,
         storefront, placements, layers, audiences, offers, metrics, people, trail, visitor,
     )  # fmt: skip

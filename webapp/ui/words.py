@@ -61,6 +61,12 @@ ACTIONS: Mapping[str, ActionWords] = {
         "success",
         _("You can pause, close or stop it at any time. Variants, weights and targeting are fixed from here on."),
     ),
+    "review": ActionWords(
+        _("Review"),
+        _("Ask somebody to look at it before it starts, or say what you think of it."),
+        _("Nothing."),
+        _("Nobody."),
+    ),
     "schedule": ActionWords(
         _("Schedule"),
         _("It starts, or ends, by itself at the times you set."),
@@ -192,6 +198,8 @@ TRAIL = {
     "archive": _("Archived"), "unschedule": _("Unscheduled"), "begin draft": _("Began changes"),
     "share": _("Report shared"), "unshare": _("Shared link revoked"),
     "discard draft": _("Discarded changes"), "sign in": _("Signed in"),
+    "request review": _("Review asked for"), "approve": _("Approved"), "ask for changes": _("Changes asked for"),
+    "override review": _("Start allowed without a review"),
 }  # fmt: skip
 """What happened to an experiment, in the trail's order of words."""
 
@@ -250,7 +258,11 @@ def check_name(check: str) -> tuple[str, str]:
     return CHECKS.get(check, (check.replace("_", " ").capitalize(), ""))
 
 
+REVIEW_STEPS = frozenset({"request review", "approve", "ask for changes", "override review"})
+"""Lines of the trail that somebody said something in."""
+
 GLOBALS: Mapping[str, Any] = {
+    "REVIEW_STEPS": REVIEW_STEPS,
     "STATES": STATES, "ACTIONS": ACTIONS, "METRICS": METRICS, "OFFER_TYPES": OFFER_TYPES, "TOUCHPOINTS": TOUCHPOINTS,
     "REFUSALS": REFUSALS, "ROLE_NAMES": ROLE_NAMES, "TRAIL": TRAIL, "STATUSES": STATUSES, "DECISIONS": DECISIONS,
     "OPERATORS": OPERATORS, "VALUELESS": VALUELESS,

@@ -33,6 +33,8 @@ def show() -> ResponseReturnValue:
         "consent": policy.consent,
         "honours_gpc": policy.honours_gpc,
         "holdout": f"{policy.holdout / 100:g}%",
+        "review_required": here().review.required,
+        "reviewers": "\n".join(here().review.reviewers),
     })  # fmt: skip
 
 
@@ -47,6 +49,8 @@ def change() -> ResponseReturnValue:
         "bots": typed.get("bots", ""),
         "consent": typed.get("consent", ""),
         "honours_gpc": "honours_gpc" in typed,
+        "review_required": "review_required" in typed,
+        "reviewers": typed.get("reviewers", "").replace(",", " ").split(),
     }
     lab = the_lab()
     try:
@@ -54,7 +58,8 @@ def change() -> ResponseReturnValue:
         with writing(lab.engine) as conn:
             change_settings(conn, here(), given, actor(), now())
     except Invalid as refusal:
-        return _show(typed.to_dict() | {"honours_gpc": given["honours_gpc"]}, place(refusal.errors, {})), 422
+        ticked = {name: given[name] for name in ("honours_gpc", "review_required")}
+        return _show(typed.to_dict() | ticked, place(refusal.errors, {})), 422
     lab.snapshots.refresh(now())
     flash(gettext("The settings are saved. They hold from now on."), "success")
     return redirect(url_for("storefront.show", storefront=here().key))
