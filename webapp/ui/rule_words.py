@@ -49,12 +49,13 @@ GROUNDS: Mapping[str, Any] = {
     "precision": _("What decided: the precision that the rule asks for is not reached."),
     "unknown": _("What decided: the metric that decides cannot be estimated."),
     "harm": _("What decided: a metric is shown to be worse."),
-    "proof": _("What decided: whether the metric that decides is shown to be good enough."),
+    "proof": _("What decided: the metric that decides is not shown to be good enough."),
+    "proven": _("What decided: the metric that decides is shown to be good enough."),
     "guardrails": _("What decided: a guardrail is not shown to stay within its margin."),
     "loss": _("What decided: the expected loss is small enough."),
     "no_harm": _("What decided: nothing is shown to be worse, and the guardrails are shown to hold."),
 }
-"""The clause that a verdict turned on."""
+"""The clause that a verdict turned on; `proven` where a variant is shipped by its proof."""
 
 
 def rule_sentences(definition: Definition) -> list[str]:
