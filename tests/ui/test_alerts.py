@@ -171,3 +171,30 @@ def _trail(shop: Shop) -> list:
 
     with reading(shop.engine) as conn:
         return search_audit(conn, shop.storefront.id)
+
+
+def test_what_pauses_it_is_ticked_on_the_define_page_and_may_change_while_it_runs(shop: Shop, editor: Browser) -> None:
+    shop.define(a_a("same", name="Same", metrics={"primary": "aov"}), start=False)
+    path = "/s/shop/experiments/same/edit"
+
+    def pauses() -> list[str]:
+        with reading(shop.engine) as conn:
+            return list(get_experiment(conn, shop.storefront.id, "same").definition.schedule.pause_when)
+
+    refused = editor.send(editor.form(path).set("pause_when", "guardrail_breached"), path, ("do", "save"))
+    assert refused.status_code == 422
+    assert "needs a guardrail" in refused.text
+    assert 'value="guardrail_breached" checked' in refused.text
+    saved = editor.send(editor.form(path).set("pause_when", "sample_ratio_mismatch"), path, ("do", "save"))
+    assert saved.status_code == 302, saved.text
+    assert pauses() == ["sample_ratio_mismatch"]
+    assert editor.form(path).get("pause_when") == ["sample_ratio_mismatch"]
+    editor.send(editor.form("/s/shop/experiments/same/start"), "/s/shop/experiments/same/start")
+    assert "Pauses by itself: wrong split" in editor.text("/s/shop/experiments/same")
+    path = "/s/shop/experiments/same/amend"
+    changed = editor.form(path)
+    assert changed.get("pause_when") == ["sample_ratio_mismatch"]
+    assert editor.send(changed.set("name", "Other"), path).status_code == 302
+    assert pauses() == ["sample_ratio_mismatch"]
+    assert editor.send(editor.form(path).set("pause_when"), path).status_code == 302
+    assert pauses() == []

@@ -97,7 +97,11 @@ def definitions(draw: st.DrawFn) -> dict[str, object]:
             "minimum_days": draw(st.integers(0, 365)),
             "target_mde": draw(st.none() | st.just("5%")),
         },
-        "schedule": {"start_at": draw(moments), "end_at": None},
+        "schedule": {
+            "start_at": draw(moments),
+            "end_at": None,
+            "pause_when": draw(st.lists(st.just("sample_ratio_mismatch"), max_size=1)),
+        },
     }
 
 

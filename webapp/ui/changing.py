@@ -33,6 +33,11 @@ LOCKED = (
 )
 """What cannot change any more, and why; the safe way is the same for all: duplicate it, and change the copy."""
 
+FREE = (
+    "name", "hypothesis", "owner", "tags", "links", "watchers", "reviewers", "end_at", "ramp", "pause_when"
+)  # fmt: skip
+"""The fields of the form that may change."""
+
 
 @blueprint.get("/amend")
 @page("editor")
@@ -49,7 +54,7 @@ def save(key: str) -> ResponseReturnValue:
     found = _started(key)
     form = DefinitionForm.of(found.definition, here().zone)
     sent = DefinitionForm.read(request.form)
-    for name in ("name", "hypothesis", "owner", "tags", "links", "watchers", "reviewers", "end_at", "ramp"):
+    for name in FREE:
         setattr(form, name, getattr(sent, name))
     if take(form, request.form.get("do", "")):
         return _page(found, form, {})
@@ -58,7 +63,11 @@ def save(key: str) -> ResponseReturnValue:
         "name": form.name.strip() or found.key,
         "hypothesis": form.hypothesis.strip(),
         "about": about_json(form),
-        "schedule": {"end_at": typed.moment(form.end_at, "schedule.end_at"), "ramp": form.ramp_json(typed)},
+        "schedule": {
+            "end_at": typed.moment(form.end_at, "schedule.end_at"),
+            "ramp": form.ramp_json(typed),
+            "pause_when": form.pause_when,
+        },
     }
     errors: list[FieldError] = typed.errors
     conflict = ""

@@ -66,6 +66,7 @@ class DefinitionForm:
     layer_start: str = ""
     layer_end: str = ""
     ramp: list[tuple[str, str]] = field(default_factory=list)
+    pause_when: list[str] = field(default_factory=list)
     owner: str = ""
     tags: str = ""
     links: str = ""
@@ -88,6 +89,7 @@ class DefinitionForm:
         rows = zip(*(given.getlist(f"target_{part}") for part in ("attribute", "operator", "value")), strict=False)
         form.targeting = [Row(*row) for row in rows]
         form.ramp = list(zip(given.getlist("ramp_at"), given.getlist("ramp_coverage"), strict=False))
+        form.pause_when = given.getlist("pause_when")
         named = {key.removeprefix("role-") for key in given if key.startswith("role-")}
         form.roles = {key: given.get(f"role-{key}", "") for key in [*BUILT_IN, *sorted(named - BUILT_IN.keys())]}
         form.margins = {key: given.get(f"margin-{key}", "") for key in form.roles}
@@ -129,6 +131,7 @@ class DefinitionForm:
             start_at=moment_text(schedule.start_at, zone),
             end_at=moment_text(schedule.end_at, zone),
             ramp=[(moment_text(step.at, zone), percent_text(step.coverage)) for step in schedule.ramp],
+            pause_when=list(schedule.pause_when),
             rule=RuleForm.of(definition.rule),
             **about_texts(definition.about),
         )
@@ -170,6 +173,7 @@ class DefinitionForm:
                 "start_at": typed.moment(self.start_at, "schedule.start_at"),
                 "end_at": typed.moment(self.end_at, "schedule.end_at"),
                 "ramp": self.ramp_json(typed),
+                "pause_when": list(dict.fromkeys(self.pause_when)),
             },
             "about": about_json(self),
         }

@@ -41,6 +41,7 @@ _LABELS = {
     "rule.minimum_precision": _("Least precision, of what was planned"),
     "schedule.start_at": _("Start"),
     "schedule.end_at": _("End"),
+    "schedule.pause_when": _("Pause by itself"),
     "layer.key": _("Layer"),
     "layer.start": _("Layer, from"),
     "layer.end": _("Layer, to"),
