@@ -61,7 +61,7 @@ def review(
         said = f"It is version {looked_at.version} by now, and not {version}: look at that first"
         raise Conflict("edited_meanwhile", said)
     message = _checked(step, message)
-    who, rule = _person(conn, actor), get_storefront(conn, storefront.key).review
+    who, rule = _person(conn, actor), rule_now(conn, storefront)
     if who is not None:
         _check_right(rule, who, step)
     if step == "approved" and actor in authors(conn, storefront.id, key):
@@ -74,9 +74,14 @@ def review(
     return looked_at
 
 
-def review_state(conn: Connection, storefront: Storefront, experiment: Experiment) -> ReviewState:
-    """Where an experiment's review stands; of one that has started, where it stood then."""
-    steps, rule = reviews_of(conn, experiment.id), get_storefront(conn, storefront.key).review
+def rule_now(conn: Connection, storefront: Storefront) -> ReviewRule:
+    """The storefront's rule at this moment: a storefront that a process holds may be seconds old."""
+    return get_storefront(conn, storefront.key).review
+
+
+def review_state(conn: Connection, rule: ReviewRule, experiment: Experiment) -> ReviewState:
+    """Where an experiment's review stands under its storefront's rule; of one that has started, where it stood then."""
+    steps = reviews_of(conn, experiment.id)
     answer = verdict(steps)
     was = answer.definition if answer is not None and experiment.started_at is not None else experiment.definition
     # a holdback goes on with what was decided: it is nothing new that somebody could look at
@@ -86,7 +91,7 @@ def review_state(conn: Connection, storefront: Storefront, experiment: Experimen
 
 def check_approved(conn: Connection, storefront: Storefront, experiment: Experiment) -> None:
     """Conflict where the storefront demands a review and nobody approved what would start."""
-    state = review_state(conn, storefront, experiment)
+    state = review_state(conn, rule_now(conn, storefront), experiment)
     if state.blocks:
         raise Conflict("not_approved", f"{experiment.key!r} cannot start: {reason_of(state)}")
 
@@ -95,7 +100,7 @@ def check_stays_approved(conn: Connection, storefront: Storefront, experiment: E
     """Conflict where something that waits for its start would become something that nobody approved."""
     if experiment.state != "scheduled" or covered(experiment.definition) == covered(then):
         return
-    if review_state(conn, storefront, experiment).required:
+    if review_state(conn, rule_now(conn, storefront), experiment).required:
         said = "it starts by itself as it was approved: take it off the schedule to change it, and ask for a review"
         raise Conflict("not_approved", f"{experiment.key!r} cannot change like this: {said}")
 
@@ -115,7 +120,7 @@ def reason_of(state: ReviewState) -> str:
 def may_review(conn: Connection, storefront: Storefront, key: str, email: str) -> tuple[bool, bool]:
     """Whether this person has the right to review here; and whether they wrote it, and so cannot approve it."""
     who = _person(conn, email)
-    right = who is not None and _may(get_storefront(conn, storefront.key).review, who)
+    right = who is not None and _may(rule_now(conn, storefront), who)
     return right, email in authors(conn, storefront.id, key)
 
 

@@ -37,7 +37,7 @@ def shop(engine: Engine) -> Shop:
 def say(shop: Shop, step: Any, by: str, message: str = "", **more: Any) -> Standing:
     with writing(shop.engine) as conn:
         found = reviewing.review(conn, shop.storefront, "offers", step, message, by, NOW, **more)
-        return reviewing.review_state(conn, shop.storefront, found).standing
+        return reviewing.review_state(conn, reviewing.rule_now(conn, shop.storefront), found).standing
 
 
 def do(shop: Shop, act: Callable[..., Any], *arguments: Any, by: str = ANN, now: Micros = NOW) -> str:
@@ -87,7 +87,7 @@ def test_a_change_after_the_approval_takes_another_one(shop: Shop) -> None:
 def state(shop: Shop) -> reviewing.ReviewState:
     with reading(shop.engine) as conn:
         found = get_experiment(conn, shop.storefront.id, "offers")
-        return reviewing.review_state(conn, shop.storefront, found)
+        return reviewing.review_state(conn, reviewing.rule_now(conn, shop.storefront), found)
 
 
 def test_what_is_scheduled_stays_what_was_approved(shop: Shop) -> None:

@@ -34,7 +34,8 @@ def read_review(key: str) -> Response:
     """Where an experiment's review stands, with all its steps from the first."""
     with reading(the_lab().engine) as conn:
         found = get_experiment(conn, the_storefront().id, key)
-        return json_answer(reviewing.review_json(reviewing.review_state(conn, the_storefront(), found)))
+        rule = reviewing.rule_now(conn, the_storefront())
+        return json_answer(reviewing.review_json(reviewing.review_state(conn, rule, found)))
 
 
 @blueprint.post("/experiments/<key>/review")
@@ -48,4 +49,5 @@ def review_experiment(key: str) -> Response:
     caller, here = the_caller(), the_storefront()
     with writing(the_lab().engine) as conn:
         found = reviewing.review(conn, here, key, given.review, given.message, caller.actor, now(), given.version)
-        return json_answer(reviewing.review_json(reviewing.review_state(conn, here, found)))
+        rule = reviewing.rule_now(conn, here)
+        return json_answer(reviewing.review_json(reviewing.review_state(conn, rule, found)))

@@ -58,7 +58,7 @@ def show(key: str, storefront: str, database: str | None) -> None:
     with options.opened(database) as engine, reading(engine) as conn:
         here = get_storefront(conn, storefront)
         found = get_experiment(conn, here.id, key)
-        reviewed = review_state(conn, here, found)
+        reviewed = review_state(conn, here.review, found)
     click.echo(f"{found.key} {found.state}, version {found.version}")
     click.echo(f"possible {' '.join(possible(found.state))}")
     click.echo(f"review {reviewed.standing}{', and needed before it starts' if reviewed.blocks else ''}")
@@ -89,7 +89,7 @@ def review(key: str, step: Step, message: str, storefront: str, database: str | 
     """Ask for a review of a draft, approve it, ask for changes, or let it start without one."""
     with options.opened(database) as engine, writing(engine) as conn:
         here = get_storefront(conn, storefront)
-        state = review_state(conn, here, reviewing.review(conn, here, key, step, message, ACTOR, now()))
+        state = review_state(conn, here.review, reviewing.review(conn, here, key, step, message, ACTOR, now()))
     click.echo(f"{key}: {state.standing}")
 
 

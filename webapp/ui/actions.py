@@ -119,7 +119,7 @@ def _confirm(key: str, action: str, refused: list[FieldError]) -> str:
     with reading(the_lab().engine) as conn:
         known = known_experiments(conn)
         found = next((e for e in known if e.key == key), None) or _missing(conn, key)
-        review = review_state(conn, here(), found)
+        review = review_state(conn, here().review, found)
     if action not in possible(found.state):
         after(found.state, cast("Action", "amend" if action == "ramp" else action))
     definition, view = found.definition, the_view()

@@ -71,7 +71,7 @@ def context(shown: Shown) -> dict[str, Any]:
         slots = placements(conn, here().id)
         library, own = saved_offers(conn, here().id), saved_metrics(conn, here().id)
         past = forecast(conn, here(), value["placement"], definition, known, _daily(form), at)
-        review = review_state(conn, here(), before) if before is not None else None
+        review = review_state(conn, here().review, before) if before is not None else None
     if shown.write_hypothesis:
         named = {slot.key: slot.name for slot in slots}
         form.hypothesis = sentences.hypothesis(form, named.get(form.placement, form.new_placement))

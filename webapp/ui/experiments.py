@@ -111,7 +111,7 @@ def detail(key: str) -> ResponseReturnValue:
         others = [e for e in known_experiments(conn) if e.key != key]
         kept = draft_of(conn, here().id, key)
         has_snapshot = has_decision(conn, found.id)
-        review = review_state(conn, here(), found)
+        review = review_state(conn, here().review, found)
     view = the_view()
     definition = found.definition
     can = possible(found.state)

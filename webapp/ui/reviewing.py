@@ -64,7 +64,7 @@ def _page(key: str, errors: dict[str, list[str]]) -> str:
     with reading(the_lab().engine) as conn:
         found = get_experiment(conn, here().id, key)
         after(found.state, "review")
-        state = review_state(conn, here(), found)
+        state = review_state(conn, here().review, found)
         right, wrote = may_review(conn, here(), key, current_user.email)
     return render_template(
         "review.html",
