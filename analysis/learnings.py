@@ -61,9 +61,14 @@ class Summary:
 
 
 def shrunken(found: Sequence[Found]) -> Mapping[tuple[int, str], tuple[float, float]]:
-    """By experiment and variant, the effect drawn to the common one of its kind, with its standard error."""
+    """By experiment and variant, the effect drawn to the common one of its kind, with its standard error.
+
+    Kinds of too few experiments are left out: what they have in common is not known.
+    """
     out: dict[tuple[int, str], tuple[float, float]] = {}
     for some in _kinds(found).values():
+        if len({f.experiment for f in some}) < FEWEST:
+            continue
         drawn = shrink([f.estimate for f in some], [f.standard_error for f in some])
         out |= {(f.experiment, f.variant): one for f, one in zip(some, drawn, strict=True)}
     return out

@@ -15,6 +15,7 @@ from experiments.lifecycle import Action
 from experiments.moment import DAY, Micros
 from experiments.service import defining, holding
 from experiments.service.serving import AssignmentRequest, ContextInput, decide
+from experiments.service.settings import change_settings
 from experiments.storage.database import reading, writing
 from experiments.storage.registry import Experiment, experiments, get_experiment, holdback_of, read_audit
 from tests.shop import NOW, Shop, experiment, open_shop
@@ -91,6 +92,15 @@ def test_both_are_linked_and_the_trail_says_so(shop: Shop) -> None:
     )  # fmt: skip
     assert [(e.actor, e.action) for e in trail] == [("ann@x", "start"), ("ann@x", "create")]
     assert [(v.key, v.weight) for v in follows.definition.variants] == [("control", 500), ("bundle", 9500)]
+
+
+def test_a_holdback_needs_no_review_of_its_own(shop: Shop) -> None:
+    """What it shows was approved and shipped: nobody has to look at it a second time."""
+    with writing(shop.engine) as conn:
+        shop.storefront = change_settings(conn, shop.storefront, {"review_required": True}, "test", SHIPPED)
+    assert shop.storefront.review.required
+    ship(shop)
+    assert shop.view.experiments["offers-holdback"].state == "running"
 
 
 def test_stopping_it_brings_the_winner_to_all(shop: Shop) -> None:
