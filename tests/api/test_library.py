@@ -24,6 +24,23 @@ def test_an_offer_is_saved_taken_changed_and_told_who_uses_it(tenant: Tenant) ->
     assert [entry["action"] for entry in trail] == ["edit", "create"]
 
 
+def test_an_offer_leaves_the_library_once_no_draft_takes_it(tenant: Tenant) -> None:
+    tenant.admin.post("/api/v1/offers", {"key": "set", "offer": BUNDLE})
+    variants = [*experiment()["variants"][:1], {"key": "shown", "weight": 7500, "offer": {"saved": "set"}}]
+    tenant.admin.post("/api/v1/experiments", experiment("uses", variants=variants))
+    refused = tenant.admin.call("DELETE", "/api/v1/offers/set")
+    assert (refused.status_code, refused.json()["code"]) == (409, "offer_in_use")
+    assert tenant.admin.post("/api/v1/experiments/uses/start").status_code == 200
+    gone = tenant.admin.call("DELETE", "/api/v1/offers/set")
+    assert (gone.status_code, gone.json()["key"]) == (200, "set")
+    assert gone.json()["used_by"][0]["state"] == "running"
+    assert tenant.admin.call("DELETE", "/api/v1/offers/set").status_code == 404
+    held = tenant.admin.get("/api/v1/experiments/uses").json()
+    assert held["variants"][1]["offer"]["items"] == BUNDLE["items"]
+    again = tenant.admin.post("/api/v1/experiments/uses/duplicate", {"key": "again"})
+    assert (again.status_code, again.json()["saved_offers"]) == (201, {})
+
+
 def test_refusals_of_the_library_are_the_one_error_shape(tenant: Tenant) -> None:
     tenant.admin.post("/api/v1/offers", {"key": "set", "offer": BUNDLE})
     for method, path, body, status in (

@@ -117,6 +117,14 @@ def test_only_what_was_touched_changes(shop: Shop, editor: Browser) -> None:
     assert offer["headline"] == " two\nlines "
     assert offer["valid_from"] == "2026-10-25T02:30:00+01:00"
     assert (offer["tiers"][0]["name"], offer["if_declined"]["headline"]) == ("Best", "Or this?")
+    page = editor.text("/s/shop/experiments/e")
+    for place, was, then in (
+        ("tiers[0].name", "<del>Better", "<ins>Best"),
+        ("if_declined.headline", "", "<ins>Or this?"),
+    ):
+        told = page.partition(f"variants[shown].offer.{place}")[2][:200]
+        assert was in told
+        assert then in told
 
 
 def test_choices_and_next_steps_are_added_and_removed_without_a_script(shop: Shop, editor: Browser) -> None:
@@ -225,6 +233,7 @@ def test_the_fields_are_kept_with_an_unfinished_draft_and_shown_in_the_preview(s
 
 def test_a_saved_offer_is_made_changed_and_told_who_takes_it(shop: Shop, editor: Browser) -> None:
     assert "No saved offers yet" in editor.text(ROOM)
+    assert editor.send(editor.form(f"{ROOM}new"), f"{ROOM}new", ("do", "save")).text.count("field-error") == 2
     form = editor.form(f"{ROOM}new").set("name", "The set").set("o-items", "A1")
     refused = editor.send(form, f"{ROOM}new", ("do", "save"))
     assert refused.status_code == 422
@@ -238,7 +247,9 @@ def test_a_saved_offer_is_made_changed_and_told_who_takes_it(shop: Shop, editor:
     assert (made.version, made.offer.items, made.offer.minimum_stock) == (1, ["A1", "B1"], 2)
     taken = editor.send(form, f"{ROOM}new", ("do", "save"))
     assert (taken.status_code, len(names(shop))) == (302, 2), "the key was made anew"
-    assert editor.send(form.set("key", "the-set"), f"{ROOM}new", ("do", "save")).status_code == 422
+    again = editor.send(form.set("key", "the-set"), f"{ROOM}new", ("do", "save"))
+    assert again.status_code == 409
+    assert "There is a saved offer" in again.text.partition('id="key-error"')[2][:300]
     shop.define(two("runs", {"saved": "the-set"}))
     shop.define(two("draft", {"saved": "the-set"}), start=False)
     page = editor.text(f"{ROOM}the-set")

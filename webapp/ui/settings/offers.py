@@ -102,24 +102,21 @@ def _answer(before: SavedOffer | None) -> ResponseReturnValue:
     if step_in_offers([form.offer], do):
         return _show(form, before)
     value, errors = _value(form, before)
+    form.errors = [] if do == "keep" else [*errors, *_read(value)[1]]
     if do not in {"save", "overwrite"}:
-        form.errors = [] if do == "keep" else [*errors, *_read(value)[1]]
         return _show(form, before)
-    if not errors:
-        try:
-            saved = _saved(value, before, overwrite=do == "overwrite")
-        except Invalid as refusal:
-            errors = list(refusal.errors)
-        except Conflict as refusal:
-            if refusal.code == "edited_meanwhile":
-                form.conflict = gettext("Somebody else saved this while you were typing.")
-                return _show(form, before), 409
-            errors = [FieldError("key", refusal.message)]
+    if form.errors:
+        return _show(form, before), 422
+    try:
+        saved = _saved(value, before, overwrite=do == "overwrite")
+    except Conflict as refusal:
+        if refusal.code == "edited_meanwhile":
+            form.conflict = gettext("Somebody else saved this while you were typing.")
         else:
-            flash(gettext("Saved, as version %(number)s.", number=saved.version), "success")
-            return redirect(url_for("saved_offers.listing", storefront=here().key))
-    form.errors = errors
-    return _show(form, before), 422
+            form.errors = [FieldError("key", refusal.message)]
+        return _show(form, before), 409
+    flash(gettext("Saved, as version %(number)s.", number=saved.version), "success")
+    return redirect(url_for("saved_offers.listing", storefront=here().key))
 
 
 def _saved(value: Mapping[str, Any], before: SavedOffer | None, *, overwrite: bool) -> SavedOffer:
