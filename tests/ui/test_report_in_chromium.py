@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -34,6 +35,21 @@ def address(app: Flask) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def check_print(page: Any) -> None:
+    """On paper it is white, as wide as the paper, without the frame, and unfolded."""
+    size = page.viewport_size
+    page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = false })")
+    page.set_viewport_size({"width": 703, "height": 1000})  # A4 at 96 dots an inch, within its margins
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 703
+    assert page.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(27, 31, 36)"
+    assert not page.locator("header.top").is_visible()
+    assert not page.locator("figure table").first.is_visible()
+    assert page.locator("#method").locator("xpath=ancestor::details").locator("dl").is_visible()
+    page.emulate_media(media="screen")
+    page.set_viewport_size(size)
 
 
 def test_the_report_is_whole_in_every_size_and_light(app: Flask, shop: Shop, address: str) -> None:
@@ -73,6 +89,7 @@ def test_the_report_is_whole_in_every_size_and_light(app: Flask, shop: Shop, add
             assert [(v["id"], v["nodes"][0]["html"]) for v in found] == []
             pictures, tables = page.locator("figure svg").count(), page.locator("figure table").count()
             assert pictures == tables
+            check_print(page)
             page.locator(".term").first.focus()
             assert page.locator(".term").first.locator(".definition").is_visible()
         browser.close()
