@@ -22,8 +22,8 @@ from experiments.storage.storefronts import Storefront
 from experiments.storage.tables import conversion, exposure
 from experiments.storage.tallies import daily_units
 
-MOST_EVENTS = 200_000
-"""Conversions that are read at most, the latest: a second of work, however large the shop is."""
+MOST_EVENTS = 100_000
+"""Conversions that are read at most, the latest: seconds of work, however large the shop is."""
 
 
 def preview_metric(

@@ -150,13 +150,24 @@ WORSE, FLAT, DONE = {"movement": "worse"}, {"movement": "flat"}, Standing(False,
         (DecisionRule(), but(returns={"guarded": False}), DONE, DecisionRule(prove_guardrails=False), "guardrails"),
         (DecisionRule(metric="profit"), GOOD, DONE, DecisionRule(metric=None), "proof"),
         (DecisionRule(metric="profit"), but(profit=FLAT), DONE, DecisionRule(metric="profit", max_loss="0.2"), "proof"),
+        (
+            DecisionRule(metric="profit", max_loss="0.05"), but(profit=FLAT), DONE,
+            DecisionRule(metric="profit", max_loss="0.1"), "proof",
+        ),
         (DecisionRule(minimum_precision="95%"), GOOD, DONE, DecisionRule(minimum_precision="90%"), "precision"),
     ],
-)
+)  # fmt: skip
 def test_each_clause_decides_alone_somewhere(asked: Any, findings: Any, at: Any, without: Any, ground: str) -> None:
     kept = verdict(asked, findings, at=at)
     assert (kept.decision, kept.ground) == ("do_not_ship", ground)
     assert verdict(without, findings, at=at).decision == "ship"
+
+
+def test_a_small_expected_loss_ships_what_is_not_shown_to_be_worse() -> None:
+    asked = DecisionRule(metric="profit", max_loss="0.1")
+    made = verdict(asked, but(profit=FLAT))
+    assert (made.decision, made.ground) == ("ship", "loss")
+    assert verdict(asked, but(profit=WORSE)).ground == "harm"
 
 
 def test_time_decides_alone() -> None:
