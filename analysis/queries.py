@@ -80,8 +80,7 @@ def count(conn: Connection, scope: Scope, variants: Sequence[str]) -> Counts:
     e, v = exposure, exposure.alias("v")
     mine = and_(e.c.experiment_id == scope.experiment_id, e.c.kind == "assigned", e.c.at <= scope.until)
     place = {variant: i for i, variant in enumerate(variants)}
-    rows = _by_day(conn, mine, place)
-    first_at, last_at = conn.execute(select(func.min(e.c.at), func.max(e.c.at)).where(mine)).one()
+    rows, first_at, last_at = _by_day(conn, mine, place)
     entry = and_(e.c.experiment_id == v.c.experiment_id, e.c.kind == "assigned", e.c.unit_id == v.c.unit_id)
     watched = and_(v.c.experiment_id == scope.experiment_id, v.c.kind == "viewed", v.c.at <= scope.until)
     query = select(e.c.day, e.c.variant, func.count()).select_from(v.join(e, entry))
@@ -111,14 +110,19 @@ def count(conn: Connection, scope: Scope, variants: Sequence[str]) -> Counts:
     )
 
 
-def _by_day(conn: Connection, mine: ColumnElement[bool], place: Mapping[str, int]) -> list[tuple[int, int, int]]:
-    """Entries by day and variant, the last variant for strays; one number of both groups faster than the two do."""
+_Entries = tuple[list[tuple[int, int, int]], Micros | None, Micros | None]
+"""Units by day and variant, and when the first and the last of them came."""
+
+
+def _by_day(conn: Connection, mine: ColumnElement[bool], place: Mapping[str, int]) -> _Entries:
+    """Entries, the last variant for strays; one number of day and variant groups faster than the two do."""
     many = len(place) + 1
     variant = case(*((exposure.c.variant == key, at) for key, at in place.items()), else_=len(place))
     code = (exposure.c.day * many + variant).label("code")
-    rows = conn.execute(select(code, func.count()).where(mine).group_by(code))
-    counted = [(int(one), int(units)) for one, units in rows]
-    return [(one // many, one % many, units) for one, units in counted]
+    e = exposure.c
+    rows = conn.execute(select(code, func.count(), func.min(e.at), func.max(e.at)).where(mine).group_by(code)).all()
+    first, last = min((row[2] for row in rows), default=None), max((row[3] for row in rows), default=None)
+    return [(int(row[0]) // many, int(row[0]) % many, int(row[1])) for row in rows], first, last
 
 
 def identities_of(conn: Connection, scope: Scope) -> Identities | None:
@@ -151,7 +155,11 @@ def _crossovers(scope: Scope, identities: Identities | None) -> Select[Any]:
 
 def crossed(conn: Connection, scope: Scope) -> list[tuple[str, str, int]]:
     """The units that met two variants: id, variant met first, day of entry."""
-    units, mine = _crossed(scope, identities_of(conn, scope))
+    identities = identities_of(conn, scope)
+    any_crossover = select(crossover.c.unit_id).where(crossover.c.experiment_id == scope.experiment_id).limit(1)
+    if identities is None and conn.execute(any_crossover).first() is None:
+        return []
+    units, mine = _crossed(scope, identities)
     query = select(exposure.c.unit_id, exposure.c.variant, exposure.c.day).select_from(units.join(exposure, mine))
     return [(unit, variant, int(day)) for unit, variant, day in conn.execute(query.distinct())]
 
