@@ -22,8 +22,11 @@ Broken = Literal[
 """Why a price does not hold, or not here."""
 
 
-class Promise(msgspec.Struct, frozen=True, array_like=True):
-    """What was promised: this offer, these products, at this price (minor units), until then."""
+class Promise(msgspec.Struct, frozen=True, array_like=True, dict=True):
+    """What was promised: this offer, these products, at this price (minor units), until then.
+
+    Its JSON is worked out when it is first asked for, and kept: many are promised the same within an hour.
+    """
 
     offer_id: str
     product_ids: list[str]
@@ -32,13 +35,29 @@ class Promise(msgspec.Struct, frozen=True, array_like=True):
     until: Micros
     stacks: bool = True
 
+    @property
+    def json(self) -> bytes:
+        """As JSON."""
+        known: bytes | None = self.__dict__.get("json")
+        if known is None:
+            known = self.__dict__["json"] = msgspec.json.encode(self)
+        return known
+
 
 def promise(served: ServedOffer, now: Micros) -> Promise | None:
-    """What is promised by showing this; None where it is no offer."""
+    """What is promised by showing this; None where it is no offer. Within an hour it is the same."""
+    hour = now // HOUR
+    known: tuple[int, Promise | None] | None = served.__dict__.get("promise")
+    if known is None or known[0] != hour:
+        known = served.__dict__["promise"] = (hour, _promise(served, hour))
+    return known[1]
+
+
+def _promise(served: ServedOffer, hour: int) -> Promise | None:
     offer = served.offer
     if isinstance(offer, NoOffer):
         return None
-    until = (now // HOUR + 1) * HOUR + HOLDS
+    until = (hour + 1) * HOUR + HOLDS
     if offer.valid_until is not None:
         until = min(until, micros(offer.valid_until))
     products = [product.product_id for product in served.products]

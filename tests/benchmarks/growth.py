@@ -1,6 +1,7 @@
 """What a full table costs the event log: the same load on an empty database and on one with millions of exposures.
 
 Both hold visitors with random ids, so that new rows fall anywhere in the table's key. The rounds are interleaved.
+PostgreSQL is set as docs/operate.md advises.
 Run: .venv/bin/python -W ignore -m tests.benchmarks.growth [rounds] [rows] [threads in each of 2 processes]
 """
 
@@ -13,12 +14,12 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from experiments.moment import DAY
 from experiments.storage.database import connect
 from tests.benchmarks.eventlog import measure, prepare
-from tests.durability.postgres import own_postgres
+from tests.durability.postgres import Postgres, own_postgres
 from tests.shop import NOW
 
 VALUES = f":experiment, 'assigned', unit_id, 'upsell', {NOW}, {NOW // DAY}, '0000000000000000', {NOW}"
@@ -29,6 +30,18 @@ FILL = {
     "postgresql": f"{INTO} SELECT {VALUES} FROM (SELECT substr(md5(i::text), 1, 16) AS unit_id"
     " FROM generate_series(1, :rows) i) u ORDER BY unit_id ON CONFLICT DO NOTHING",
 }
+
+
+ADVISED = {"shared_buffers": "2GB", "max_wal_size": "8GB", "wal_compression": "on"}
+
+
+def set_as_advised(postgres: Postgres) -> None:
+    """The settings, in force."""
+    with create_engine(postgres.uri, isolation_level="AUTOCOMMIT").connect() as conn:
+        for name, value in ADVISED.items():
+            conn.execute(text(f"ALTER SYSTEM SET {name} = '{value}'"))
+    postgres.kill()
+    postgres.start()
 
 
 def fill(url: str, experiment_id: int, rows: int) -> None:
@@ -51,6 +64,7 @@ def main(rounds: int = 5, rows: int = 10_000_000, threads: int = 32) -> None:
     """A table of medians, and the median of each round's ratio."""
     print("| database | empty: events/s, p50, p99 ms | full | ratio |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name, own_postgres() as postgres:
+        set_as_advised(postgres)
         places: dict[str, Callable[[str], str]] = {
             "SQLite": lambda which: f"sqlite:///{Path(name)}/{which}.sqlite",
             "PostgreSQL": lambda which: postgres.empty_database(f"log_{which}"),
