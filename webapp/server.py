@@ -31,7 +31,7 @@ class Answers(Protocol):
 
 
 Run = Callable[[Answers, Environ], int]
-"""What granian calls for each request; it returns the status for the access log."""
+"""What granian calls for each request; it gives the status back."""
 Wrap = Callable[[Front, dict[str, Any], str | None], Run]
 
 wrapped_by_granian = cast("Wrap | None", getattr(mp, WRAPPER, None))

@@ -8,30 +8,20 @@ import pytest
 from flask import Flask
 from flask_babel import gettext
 from hypothesis import given
-from hypothesis import strategies as st
 
 from analysis.decision import Ground
 from experiments.rules import CLAUSES, PRESETS, DecisionRule
 from experiments.storage.database import reading
 from experiments.storage.registry import get_experiment
+from tests.rules import any_rule
 from tests.shop import Shop, a_a
 from tests.ui.browser import Browser
 from webapp.ui.rule_form import RuleForm
 from webapp.ui.rule_words import GROUNDS, PRESET_WORDS, SENTENCES
 from webapp.ui.typed import Typed
 
-rules = st.builds(
-    DecisionRule,
-    metric=st.sampled_from([None, "contribution_per_visitor", "aov"]),
-    least_lift=st.sampled_from([None, "0%", "-2%", "1.5%"]),
-    max_loss=st.sampled_from([None, "0.02"]),
-    secondaries_forbid=st.booleans(),
-    prove_guardrails=st.booleans(),
-    minimum_precision=st.sampled_from([None, "80%"]),
-)
 
-
-@given(rules)
+@given(any_rule)
 def test_a_rule_becomes_a_form_and_a_rule_again(rule: DecisionRule) -> None:
     typed = Typed(ZoneInfo("UTC"))
     form = RuleForm.of(rule)

@@ -3,7 +3,7 @@
 The web UI does nothing that this cannot.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,7 @@ from experiments.service import defining
 from experiments.shape import decode
 from experiments.storage.database import reading, writing
 from experiments.storage.decisions import read_decision
-from experiments.storage.registry import Experiment, experiments, get_experiment, read_audit
+from experiments.storage.registry import AuditEntry, Experiment, experiments, get_experiment, read_audit
 from experiments.storage.storefronts import Storefront
 from webapp import deciding
 from webapp.auth import Access, access, require_admin
@@ -56,6 +56,14 @@ def authenticate() -> None:
 def json_answer(body: object, status: int = 200, **headers: str) -> Response:
     """A JSON answer."""
     return Response(encode(body), status, {"Content-Type": "application/json"} | headers)
+
+
+def audit_answer(entries: Sequence[AuditEntry]) -> Response:
+    """Who changed what, as the answer to a question for the trail of one thing."""
+    shown = [
+        {"at": iso(e.at), "actor": e.actor, "action": e.action, "before": e.before, "after": e.after} for e in entries
+    ]
+    return json_answer({"audit": shown})
 
 
 def json_body() -> Any:
@@ -196,7 +204,4 @@ def audit_experiment(key: str) -> Response:
     with reading(the_lab().engine) as conn:
         get_experiment(conn, the_storefront().id, key)
         entries = read_audit(conn, the_storefront().id, f"experiment:{key}")
-    shown = [
-        {"at": iso(e.at), "actor": e.actor, "action": e.action, "before": e.before, "after": e.after} for e in entries
-    ]
-    return json_answer({"audit": shown})
+    return audit_answer(entries)

@@ -18,7 +18,14 @@ from experiments.shape import decode
 from experiments.storage.database import reading, writing
 from experiments.storage.registry import read_audit
 from experiments.storage.savedmetrics import StoredMetric, metric_versions, saved_metrics
-from webapp.api.management import authenticate, json_answer, json_body, the_caller, the_storefront
+from webapp.api.management import (
+    audit_answer,
+    authenticate,
+    json_answer,
+    json_body,
+    the_caller,
+    the_storefront,
+)
 from webapp.clock import now
 from webapp.lab import the_lab
 
@@ -109,10 +116,7 @@ def audit_metric(key: str) -> Response:
     with reading(the_lab().engine) as conn:
         metric_versions(conn, here, key)
         entries = read_audit(conn, here, f"metric:{key}")
-    shown = [
-        {"at": iso(e.at), "actor": e.actor, "action": e.action, "before": e.before, "after": e.after} for e in entries
-    ]
-    return json_answer({"audit": shown})
+    return audit_answer(entries)
 
 
 @blueprint.post("/preview")

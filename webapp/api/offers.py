@@ -16,7 +16,14 @@ from experiments.shape import decode
 from experiments.storage.database import reading, writing
 from experiments.storage.registry import get_experiment, read_audit
 from experiments.storage.savedoffers import SavedOffer, get_saved_offer, saved_offers
-from webapp.api.management import authenticate, json_answer, json_body, the_caller, the_storefront
+from webapp.api.management import (
+    audit_answer,
+    authenticate,
+    json_answer,
+    json_body,
+    the_caller,
+    the_storefront,
+)
 from webapp.clock import now
 from webapp.lab import the_lab
 
@@ -98,10 +105,7 @@ def audit_offer(key: str) -> Response:
     with reading(the_lab().engine) as conn:
         get_saved_offer(conn, here, key)
         entries = read_audit(conn, here, f"offer:{key}")
-    shown = [
-        {"at": iso(e.at), "actor": e.actor, "action": e.action, "before": e.before, "after": e.after} for e in entries
-    ]
-    return json_answer({"audit": shown})
+    return audit_answer(entries)
 
 
 previews = Blueprint("previews", __name__, url_prefix="/api/v1/previews")

@@ -11,6 +11,7 @@ from experiments.definition import parse, to_json
 from experiments.errors import Invalid
 from experiments.metrics import BUILT_IN
 from experiments.rules import CLAUSES, PRESETS, DecisionRule, check_rule, clauses
+from tests.rules import any_rule
 from tests.shop import a_a
 
 GUARDED: dict[str, Any] = {"metrics": {"primary": "conversion", "guardrails": [{"metric": "aov", "margin": "2%"}]}}
@@ -74,18 +75,7 @@ def test_something_must_be_shown() -> None:
             parse(a_a(metrics={"primary": "conversion", "guardrails": guardrails}, rule={"least_lift": None}))
 
 
-rules = st.builds(
-    DecisionRule,
-    metric=st.sampled_from([None, "contribution_per_visitor", "aov"]),
-    least_lift=st.sampled_from([None, "0%", "-2%", "1.5%"]),
-    max_loss=st.sampled_from([None, "0.02"]),
-    secondaries_forbid=st.booleans(),
-    prove_guardrails=st.booleans(),
-    minimum_precision=st.sampled_from([None, "80%"]),
-)
-
-
-@given(rules, st.sampled_from(["fixed", "confidence_sequence", "msprt", "group_sequential"]), st.integers(0, 14))
+@given(any_rule, st.sampled_from(["fixed", "confidence_sequence", "msprt", "group_sequential"]), st.integers(0, 14))
 def test_every_rule_can_be_said_in_whole_sentences(rule: DecisionRule, method: Any, days: int) -> None:
     said = clauses(rule, "conversion", method, 0.05, days)
     assert said[-1].name == "checks"
@@ -94,7 +84,7 @@ def test_every_rule_can_be_said_in_whole_sentences(rule: DecisionRule, method: A
     assert ("days" in {clause.name for clause in said}) == (days > 0)
 
 
-@given(rules, rules)
+@given(any_rule, any_rule)
 def test_two_rules_that_say_the_same_are_the_same(one: DecisionRule, other: DecisionRule) -> None:
     said = [[c.sentence for c in clauses(rule, "conversion", "fixed", 0.05)] for rule in (one, other)]
     if said[0] == said[1]:
