@@ -12,6 +12,7 @@ from pathlib import Path
 
 from experiments.associations import Companion, Seller, Suggestions
 from experiments.catalogue import Product
+from experiments.moment import Micros
 from experiments.service.settings import store_products
 from experiments.storage.associations import NEVER, claim, write_suggestions
 from experiments.storage.database import connect, upgrade, writing
@@ -49,7 +50,7 @@ def fill(database_url: str, name: str) -> None:
     }
     with writing(engine) as conn:
         here = get_storefront(conn, name).id
-        store_products(conn, here, sold, NOW)
+        store_products(conn, here, sold, Micros(NOW + 1))  # later than the shop's own: workers read what is newer
         claim(conn, here, NEVER, NOW)
         sellers = [Seller(f"P{n}", 9) for n in range(200)]
         write_suggestions(conn, here, Suggestions(PRODUCTS, pairs, sellers), 1, NOW)
@@ -58,9 +59,12 @@ def fill(database_url: str, name: str) -> None:
 
 
 def settle(tenant: Tenant) -> None:
-    """Wait until every worker has read the catalogue: forty quick answers in a row."""
-    quick = 0
+    """Wait until every worker has read the catalogue: forty quick answers in a row; TimeoutError after a minute."""
+    answer: dict[str, object] = {}
+    quick, until = 0, time.monotonic() + 60
     while quick < 40:
+        if time.monotonic() > until:
+            raise TimeoutError(f"still not served: {answer}")
         asked = {"visitor_id": f"v{quick}", "placement": "picks", "context": {"product_id": "P7"}, "record": False}
         begun = time.perf_counter()
         answer = tenant.public.post("/v1/assignments", asked).json()
@@ -83,8 +87,8 @@ def main(rounds: int = 5) -> None:
         tenant = add_tenant(server, "bench")
         fill(database_url, "bench")
         for value in (a_a("plain", placement="plain"), experiment("picks", placement="picks", variants=picks)):
-            tenant.admin.post("/api/v1/experiments", value)
-            tenant.admin.post(f"/api/v1/experiments/{value['key']}/start")
+            tenant.admin.post("/api/v1/experiments", value).raise_for_status()
+            tenant.admin.post(f"/api/v1/experiments/{value['key']}/start").raise_for_status()
         settle(tenant)
         found: dict[str, list[tuple[float, float, float]]] = {}
         try:
