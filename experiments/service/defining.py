@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from experiments.amending import FREE, LOCKED, check_amendment, with_step
@@ -138,8 +139,11 @@ def start(conn: Connection, storefront: Storefront, key: str, actor: str, now: M
     if before.follows is None:  # what a holdback shows was approved, and shipped
         check_approved(conn, storefront, before)
     start_at = before.definition.schedule.start_at
-    if before.state == "draft" and start_at is not None and micros(start_at) > now:
+    early = start_at is not None and micros(start_at) > now
+    if before.state == "draft" and early:
         return _change(conn, before, "schedule", actor, now)
+    if early:
+        before = _without_start(conn, before, actor, now)
     return _change(conn, before, "start", actor, now, started_at=now)
 
 
@@ -205,6 +209,14 @@ def due(conn: Connection, now: Micros) -> int:
                 continue
             written += 1
     return written
+
+
+def _without_start(conn: Connection, before: Experiment, actor: str, now: Micros) -> Experiment:
+    """Started by hand before its time: a start still to come would be no true one, and forbid a ramp till then."""
+    unplanned = replace(before.definition.schedule, start_at=None)
+    changed = replace_definition(conn, before, replace(before.definition, schedule=unplanned))
+    _audit(conn, changed, actor, "amend", to_json(before.definition), to_json(changed.definition), now)
+    return changed
 
 
 def _amended(

@@ -103,6 +103,17 @@ def test_a_start_that_lies_ahead_is_scheduled(shop: Shop, editor: Browser) -> No
     assert state(shop) == "draft"
 
 
+def test_what_was_scheduled_may_start_before_its_time_and_grow_from_there(shop: Shop, editor: Browser) -> None:
+    shop.define(experiment(coverage=1000, schedule={"start_at": "2099-01-01T09:00:00+01:00", "end_at": None}))
+    assert state(shop) == "scheduled"
+    assert press(editor, "start") == 302
+    assert state(shop) == "running"
+    assert "1 Jan 2099" not in editor.text(BASE)  # but for the trail, which shows what was planned
+    form = editor.form(f"{BASE}/ramp")
+    form.set("coverage", "50")
+    assert editor.send(form, f"{BASE}/ramp").status_code == 302
+
+
 def test_what_nobody_could_be_shown_does_not_start_and_says_which_product(shop: Shop, editor: Browser) -> None:
     value = experiment()
     value["variants"][3]["offer"]["items"] = ["A1", "GONE"]
