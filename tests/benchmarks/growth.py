@@ -32,7 +32,7 @@ FILL = {
 }
 
 
-ADVISED = {"shared_buffers": "2GB", "max_wal_size": "8GB", "wal_compression": "on"}
+ADVISED = {"shared_buffers": "2GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "30min"}
 
 
 def set_as_advised(postgres: Postgres) -> None:
