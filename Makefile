@@ -11,13 +11,17 @@ PYBABEL := $(BIN)/pybabel
 TRANSLATIONS := webapp/translations
 LANGUAGES := ru pl zh_Hans
 
-.PHONY: run test check format messages lock clean
+.PHONY: run test explore check format messages lock clean
 
 run: .venv/.run
 	$(BIN)/offerlab demo --port $(PORT)
 
 test: .venv/.dev
 	$(BIN)/python -m pytest
+
+# the laws and the state machines with examples that no run has had yet; what it finds becomes a test
+explore: .venv/.dev
+	$(BIN)/python -m pytest --hypothesis-profile=exploring -m hypothesis
 
 check: .venv/.dev
 	$(BIN)/ruff format --check .
@@ -31,7 +35,8 @@ format: .venv/.dev
 
 # gathers the pages' messages, brings each language's catalogue up to them, and compiles it; nothing is guessed
 messages: .venv/.dev
-	$(PYBABEL) -q extract --mapping-file babel.cfg --keywords lazy_gettext --no-location --sort-output \
+	$(PYBABEL) -q extract --mapping-file babel.cfg --keywords lazy_gettext \
+	        --keywords worded --keywords worded_n:1,2 --no-location --sort-output \
 	        --project offerlab --output-file $(TRANSLATIONS)/messages.pot .
 	for language in $(LANGUAGES); do \
 	  test -f $(TRANSLATIONS)/$$language/LC_MESSAGES/messages.po \

@@ -6,11 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine, text
 
 from experiments.storage.database import connect, upgrade
 
 BACKENDS = ("sqlite", "postgresql")
+
+# The same examples in every run, so that what turns red is a change's doing; `make explore` draws others. Neither has a
+# deadline: a busy machine is no fault of the code.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("exploring", deadline=None, print_blob=True)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

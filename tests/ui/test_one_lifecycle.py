@@ -225,6 +225,7 @@ class Doors(RuleBasedStateMachine):
         assert shown == set(possible(self.state))
 
 
+@pytest.mark.hypothesis
 def test_every_door_is_the_same_lifecycle(tmp_path: Path, template: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = sqlite_copy(template, tmp_path)
     app = create_app(Settings(database_url=url, secret_key="for tests only"))

@@ -7,13 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from analysis import Moments
-
-# a busy machine is no fault of the code
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 REFERENCE = Path(__file__).parents[2] / "reference"
 NUMBERS = ("orders", "revenue", "orders_pre", "revenue_pre", "converted")
