@@ -16,7 +16,7 @@ from authlib.oauth2.rfc6749 import grants
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oidc.core import UserInfo
 from authlib.oidc.core.grants import OpenIDCode
-from flask import Flask, request
+from flask import Flask, redirect, request
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 from werkzeug.serving import make_server
@@ -108,6 +108,10 @@ class Provider:
     """Who it says it is, where that is not the truth."""
     thin: bool = False
     """Whether the id_token says no more than who it is, and the rest is asked for."""
+    ends_sessions: bool = False
+    """Whether people can be signed out there."""
+    left: list[Claims] = field(default_factory=list)
+    """How they were."""
     answers_as: str = ""
     denies: bool = False
     key: RSAKey = field(default_factory=lambda: _key(1))
@@ -127,7 +131,8 @@ class Provider:
 
         @app.get("/.well-known/openid-configuration")
         def configuration() -> Claims:
-            return {
+            more = {"end_session_endpoint": f"{self.url}/end"} if self.ends_sessions else {}
+            return more | {
                 "issuer": self.says_issuer or self.url,
                 "authorization_endpoint": f"{self.url}/authorize",
                 "token_endpoint": f"{self.url}/token",
@@ -148,6 +153,17 @@ class Provider:
             if self.answers_as:
                 answer.location += f"&iss={self.answers_as}"
             return answer
+
+        @app.get("/end")
+        def end() -> Any:
+            asked = request.args.to_dict()
+            if hint := asked.get("id_token_hint"):
+                held = jwt.decode(hint, self.key, algorithms=["RS256"]).claims
+                assert held["aud"] == asked["client_id"] == CLIENT_ID
+                asked["sub"] = held["sub"]
+            assert asked["post_logout_redirect_uri"].endswith("/login")
+            self.left.append(asked)
+            return redirect(f"{asked['post_logout_redirect_uri']}?state={asked['state']}")
 
         @app.post("/token")
         def token() -> Any:

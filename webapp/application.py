@@ -15,6 +15,7 @@ from webapp.api import (
     metrics,
     offers,
     openapi,
+    people,
     products,
     reviewing,
     routes,
@@ -62,6 +63,7 @@ def create(settings: Settings | None = None) -> Flask:
     for after in (holdbacks, sharing, learnings):
         app.register_blueprint(after.blueprint)
     app.register_blueprint(reviewing.blueprint)
+    app.register_blueprint(people.blueprint)
     app.register_blueprint(traffic.blueprint)
     app.register_blueprint(health.blueprint)
     for told in (openapi, metrics):

@@ -62,9 +62,14 @@ def openid(env: Mapping[str, str]) -> OpenId | None:
     )
 
 
+def may_be_asked(address: str) -> bool:
+    """Whether nobody on the way can read what goes there: it is under TLS, or on this machine."""
+    parts = urlsplit(address)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOCAL)
+
+
 def _issuer(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOCAL):
+    if not may_be_asked(text):
         raise Invalid.at(f"{PREFIX}ISSUER", f"must be an address with https://, and is {text!r}")
     return text.rstrip("/")
 

@@ -6,6 +6,7 @@ from experiments.errors import Conflict, NotFound
 from experiments.identifiers import StorefrontId
 from experiments.moment import Micros
 from experiments.service.people import add_person, issue_link
+from experiments.storage.bindings import bindings_of, unbind
 from experiments.storage.registry import AuditEntry, write_audit
 from experiments.storage.users import Role, User, all_users, get_user, remove_user, set_role
 
@@ -45,6 +46,21 @@ def remove(conn: Connection, here: StorefrontId, user_id: int, actor: str, now: 
     _check_not_last(conn, person)
     remove_user(conn, person.id)
     _audit(conn, here, actor, "remove", person, {"role": person.role}, None, now)
+    return person
+
+
+def release(conn: Connection, here: StorefrontId, user_id: int, actor: str, now: Micros) -> User:
+    """The person whom no provider's account signs in any more: the next one with their confirmed address is theirs.
+
+    What they began by such an account ends at once; Conflict where none was bound.
+    """
+    person = _person(conn, user_id)
+    bound = bindings_of(conn, person.id)
+    if not bound:
+        raise Conflict("not_bound", f"No account of a provider is bound to {person.email}")
+    unbind(conn, person.id)
+    was = [{"issuer": b.account.issuer, "subject": b.account.subject} for b in bound]
+    _audit(conn, here, actor, "unbind", person, {"accounts": was}, None, now)
     return person
 
 

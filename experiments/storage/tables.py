@@ -100,6 +100,16 @@ login_link = Table(
     Column("used_at", BigInteger),
 )
 
+openid_binding = Table(
+    "openid_binding",  # which account of a provider is whose: an address there may change, and be given to another
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id"), nullable=False),
+    Column("bound_at", BigInteger, nullable=False),
+    UniqueConstraint("user_id", "issuer"),
+)
+
 guess = Table(
     "guess",  # wrong passwords of late: by a digest of what they have in common, when that counts nothing any more
     metadata,

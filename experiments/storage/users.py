@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from experiments.errors import Conflict, NotFound
 from experiments.moment import Micros
 from experiments.storage.keys import digest
-from experiments.storage.tables import login_link, users
+from experiments.storage.tables import login_link, openid_binding, users
 
 Role = Literal["viewer", "editor", "admin"]
 Purpose = Literal["sign_in", "set_password"]
@@ -57,7 +57,8 @@ def set_role(conn: Connection, user_id: int, role: Role) -> None:
 
 
 def remove_user(conn: Connection, user_id: int) -> None:
-    """Nobody any more, with their links."""
+    """Nobody any more, with their links and what binds them to a provider's account."""
+    conn.execute(delete(openid_binding).where(openid_binding.c.user_id == user_id))
     conn.execute(delete(login_link).where(login_link.c.user_id == user_id))
     conn.execute(delete(users).where(users.c.id == user_id))
 

@@ -112,6 +112,12 @@ class Browser:
         """A form of the page, the last one unless said: the others are the frame's."""
         return self.read(self.client.get(path), number)
 
+    def forms(self, path: str) -> list[Form]:
+        """All forms of a page, the frame's too."""
+        parser = _Forms()
+        parser.feed(self.text(path))
+        return parser.forms
+
     @staticmethod
     def read(answer: TestResponse, number: int = -1) -> Form:
         """A form of an answer."""

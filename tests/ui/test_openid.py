@@ -5,6 +5,7 @@ import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,11 +16,14 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
 from experiments.errors import Invalid
-from experiments.service.entering import Admission
+from experiments.service.entering import Admission, Vouched, admit
 from experiments.service.people import add_person, find_person
+from experiments.service.settings import create_key
+from experiments.storage.bindings import Account, bindings_of, bound_person
 from experiments.storage.database import reading, writing
+from experiments.storage.keys import KeyKind
 from experiments.storage.registry import search_audit
-from experiments.storage.users import all_users
+from experiments.storage.users import all_users, remove_user
 from tests.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider, serving
 from tests.shop import Shop, open_shop
 from tests.ui.browser import PASSWORD, Browser
@@ -118,7 +122,10 @@ def test_somebody_invited_comes_in_and_to_what_they_wanted(
     assert len(asked["nonce"]) >= 20
     assert len(asked["state"]) >= 20
     assert world.people == {"ann@shop.example": "editor"}
-    assert world.trail == [("ann@shop.example", "sign in", {"by": "openid"})]
+    assert world.trail == [
+        ("ann@shop.example", "bind", {"issuer": provider.url, "subject": "1"}),
+        ("ann@shop.example", "sign in", {"by": "openid"}),
+    ]
     # and out again: the session is over here
     token = re.search(r'name="csrf_token" value="([^"]+)"', answer.text)
     assert token is not None
@@ -156,6 +163,7 @@ def test_newcomers_of_our_domain_get_the_role_that_was_set(
     assert world.people == {"ann@shop.example": "viewer"}
     assert [(action, after) for _, action, after in world.trail] == [
         ("create", {"role": "viewer", "by": "openid"}),
+        ("bind", {"issuer": provider.url, "subject": "1"}),
         ("sign in", {"by": "openid"}),
     ]
     assert world.come().status_code == 200
@@ -214,6 +222,8 @@ WARPED: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "no issuer": lambda c: {name: value for name, value in c.items() if name != "iss"},
     "another's access token": lambda c: c | {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},
     "nobody": lambda c: {name: value for name, value in c.items() if name != "sub"},
+    "a number instead of a name": lambda c: c | {"sub": 1},
+    "a name without an end": lambda c: c | {"sub": "1" * 256},
 }
 
 
@@ -358,6 +368,189 @@ def test_a_claim_says_the_role_at_each_sign_in_anew(open_world: Callable[..., Wo
     ]
 
 
+def _is(provider: Provider, subject: str, email: str, **more: Any) -> None:
+    provider.person = {"sub": subject, "email": email, "email_verified": True} | more
+
+
+def test_a_changed_address_at_the_provider_keeps_the_person(
+    open_world: Callable[..., World], provider: Provider
+) -> None:
+    world = open_world()
+    world.invite("ann@shop.example")
+    world.invite("bob@shop.example", "admin")
+    _is(provider, "a-1", "ann@shop.example")
+    assert world.come().status_code == 200
+    for address in ("ann.miller@shop.example", "bob@shop.example"):
+        _is(provider, "a-1", address, email_verified=False)
+        assert world.come().status_code == 200
+        assert world.trail[-1] == ("ann@shop.example", "sign in", {"by": "openid"}), "never as another"
+    assert [action for _, action, _ in world.trail].count("bind") == 1
+    assert world.people == {"ann@shop.example": "editor", "bob@shop.example": "admin"}
+
+
+def test_an_address_that_was_given_to_somebody_else_opens_nothing(
+    open_world: Callable[..., World], provider: Provider
+) -> None:
+    world = open_world(NEWCOMERS)
+    _is(provider, "a-1", "ann@shop.example")
+    assert world.come().status_code == 200
+    _is(provider, "a-2", "Ann@shop.example")
+    answer = world.come()
+    assert answer.status_code == 403
+    assert said(answer).startswith("Ann@shop.example signed in here with another account of The Provider before.")
+    assert world.trail[-1][1] == "sign in"
+    assert len(world.trail) == 3, "what was refused leaves no binding"
+
+
+def test_who_came_before_still_needs_an_address_of_our_domains(
+    open_world: Callable[..., World], provider: Provider
+) -> None:
+    world = open_world(NEWCOMERS)
+    _is(provider, "a-1", "ann@shop.example")
+    assert world.come().status_code == 200
+    _is(provider, "a-1", "ann@elsewhere.example")
+    assert world.come().status_code == 403
+    _is(provider, "a-1", "ann.miller@shop.example", email_verified=False)
+    assert world.come().status_code == 403
+    _is(provider, "a-1", "ann.miller@shop.example")
+    assert world.come().status_code == 200
+    assert world.people == {"ann@shop.example": "viewer"}
+
+
+def test_nobody_is_bound_who_was_refused(open_world: Callable[..., World], provider: Provider) -> None:
+    world = open_world(Admission(gives_roles=True), role_claim="groups", roles={"pm": "editor"})
+    world.invite("ann@shop.example")
+    _is(provider, "a-1", "ann@shop.example")
+    assert world.come().status_code == 403
+    assert world.trail == []
+    _is(provider, "a-2", "ann@shop.example", groups=["pm"])
+    assert world.come().status_code == 200
+
+
+def test_an_admin_sees_a_binding_and_undoes_it_on_the_page(
+    open_world: Callable[..., World], provider: Provider
+) -> None:
+    world, session = open_world(NEWCOMERS), requests.Session()
+    _is(provider, "a-1", "ann@shop.example")
+    assert world.come(session).status_code == 200
+    admin = Browser.signed_in(world.app, "admin")
+    page = admin.text("/s/shop/settings/people/")
+    assert f"the account a-1 of {provider.url} signs them in" in page
+    [undo] = [form for form in admin.forms("/s/shop/settings/people/") if ("do", "release") in form.buttons]
+    assert admin.send(undo, "", ("do", "release")).status_code == 302
+    assert "the account a-1 of" not in admin.text("/s/shop/settings/people/")
+    ended = session.get(f"{world.url}/s/shop/catalogue/", timeout=30)
+    assert urlsplit(ended.url).path == "/login", "what the account began ends with its binding"
+    assert world.trail[-1] == ("admin@shop.example", "unbind", None)
+    _is(provider, "a-2", "ann@shop.example")
+    assert world.come().status_code == 200
+
+
+def test_a_key_of_an_admin_sees_bindings_and_undoes_them(open_world: Callable[..., World], provider: Provider) -> None:
+    world = open_world(NEWCOMERS)
+    _is(provider, "a-1", "ann@shop.example")
+    assert world.come().status_code == 200
+    kinds: tuple[KeyKind, ...] = ("admin", "secret")
+    with writing(world.shop.engine) as conn:
+        admin, secret = (create_key(conn, world.shop.storefront.id, k, new_token(), now(), "test") for k in kinds)
+    people = f"{world.url}/api/v1/people"
+    assert requests.get(people, headers={"X-API-Key": secret}, timeout=30).status_code == 403
+    headers = {"X-API-Key": admin}
+    [ann] = requests.get(people, headers=headers, timeout=30).json()["people"]
+    [account] = ann["accounts"]
+    assert (ann["email"], ann["role"], ann["has_password"]) == ("ann@shop.example", "viewer", False)
+    assert (account["issuer"], account["subject"]) == (provider.url, "a-1")
+    gone = requests.delete(f"{people}/{ann['id']}/accounts", headers=headers, timeout=30)
+    assert gone.json() == ann | {"accounts": []}
+    assert requests.delete(f"{people}/{ann['id']}/accounts", headers=headers, timeout=30).status_code == 409
+    assert requests.delete(f"{people}/999/accounts", headers=headers, timeout=30).status_code == 404
+    _is(provider, "a-2", "ann@shop.example")
+    assert world.come().status_code == 200
+
+
+def test_another_provider_binds_another_account(open_world: Callable[..., World], provider: Provider) -> None:
+    """An installation that changes its provider keeps its people: a sub means nothing at another issuer."""
+    world = open_world()
+    world.invite("ann@shop.example")
+    world.invite("bob@shop.example")
+    for issuer, subject, email in (
+        ("https://old.example", "1", "ann@shop.example"),
+        ("https://new.example", "2", "ann@shop.example"),
+        ("https://new.example", "1", "bob@shop.example"),
+    ):
+        with writing(world.shop.engine) as conn:
+            assert admit(conn, Vouched(Account(issuer, subject), email, True), Admission(), now()).email == email
+    with writing(world.shop.engine) as conn:
+        ann = find_person(conn, "ann@shop.example")
+        assert [b.account.issuer for b in bindings_of(conn, ann.id)] == ["https://new.example", "https://old.example"]
+        remove_user(conn, ann.id)
+        assert bound_person(conn, Account("https://old.example", "1")) is None
+
+
+def _out(world: World, session: requests.Session) -> requests.Response:
+    """Press *Sign out*; the page that answers."""
+    page = session.get(f"{world.url}/s/shop/catalogue/", timeout=30)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+    assert token is not None
+    return session.post(f"{world.url}/logout", data={"csrf_token": token[1]}, timeout=30)
+
+
+def _led(answer: requests.Response) -> str:
+    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', answer.text)
+    return unescape(found[1]) if found else ""
+
+
+def test_signing_out_signs_out_at_the_provider(open_world: Callable[..., World], provider: Provider) -> None:
+    provider.ends_sessions = True
+    world, session = open_world(NEWCOMERS), requests.Session()
+    _is(provider, "a-1", "ann@shop.example")
+    world.come(session)
+    page = _out(world, session)
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "Next you are signed out at The Provider" in page.text
+    here = session.get(f"{world.url}/s/shop/catalogue/", timeout=30)
+    assert urlsplit(here.url).path == "/login", "out here before the provider is asked"
+    back = session.get(_led(page), timeout=30)
+    assert urlsplit(back.url).path == "/login"
+    [asked] = provider.left
+    assert (asked["sub"], asked["client_id"]) == ("a-1", CLIENT_ID)
+    assert asked["post_logout_redirect_uri"] == f"{world.url}/login"
+    again = session.get(f"{world.url}/login/openid/leave", timeout=30)
+    assert _led(again) == "", "nobody is signed out by a link that others sent"
+
+
+def test_a_long_id_token_is_not_kept_and_the_client_is_told_alone(
+    open_world: Callable[..., World], provider: Provider
+) -> None:
+    provider.ends_sessions = True
+    world, session = open_world(NEWCOMERS), requests.Session()
+    _is(provider, "a-1", "ann@shop.example")
+    provider.warp = lambda claims: claims | {"groups": ["g" * 36] * 100}
+    world.come(session)
+    session.get(_led(_out(world, session)), timeout=30)
+    [asked] = provider.left
+    assert "id_token_hint" not in asked
+    assert asked["client_id"] == CLIENT_ID
+
+
+def test_signing_out_needs_no_provider(open_world: Callable[..., World], provider: Provider) -> None:
+    world, session = open_world(NEWCOMERS), requests.Session()
+    world.come(session)
+    assert urlsplit(_out(world, session).url).path == "/login", "a provider that has no place for it is not asked"
+    provider.ends_sessions = True
+    world.come(session)
+    client = world.app.extensions["offerlab_openid"]
+    client.server_metadata.clear()
+    client._server_metadata_url = "http://127.0.0.1:9/away"
+    answer = _out(world, session)
+    assert answer.status_code == 200
+    assert "You are signed out here. The Provider does not answer" in said(answer)
+    # who came by a password is not led away
+    browser = Browser.signed_in(world.app, "viewer")
+    [out] = [form for form in browser.forms("/s/shop/catalogue/") if form.action == "/logout"]
+    assert browser.send(out, "").location == "/login"
+
+
 def test_without_a_provider_there_is_no_button_and_no_door(app: Flask, shop: Shop) -> None:
     browser = Browser(app.test_client())
     assert "/login/openid" not in browser.text("/login")
@@ -428,6 +621,7 @@ def test_settings_that_cannot_be_used_are_named(name: str, text: str) -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 def test_a_browser_goes_there_and_back(open_world: Callable[..., World], provider: Provider) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
+    provider.ends_sessions = True
     world = open_world(NEWCOMERS)
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -442,6 +636,11 @@ def test_a_browser_goes_there_and_back(open_world: Callable[..., World], provide
             assert page.get_by_text("ann@shop.example").count()
             cookie = next(c for c in context.cookies() if c["name"] == "session")
             assert cookie["httpOnly"]
+            page.goto(f"{world.url}/s/shop/catalogue/")
+            page.get_by_text("ann@shop.example").first.click()
+            page.get_by_role("button", name="Sign out").press("Enter")
+            page.wait_for_url(re.compile(r"/login\?state="), wait_until="domcontentloaded")
+            assert provider.left.pop()["sub"] == "1"
             context.close()
         browser.close()
     with reading(world.shop.engine) as conn:

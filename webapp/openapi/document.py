@@ -21,11 +21,12 @@ from webapp.openapi.operation import Operation, Query, Shape, Tag
 from webapp.openapi.reviewing import REVIEWING
 from webapp.openapi.serving import HOT, OPERATING, PROTOCOLS
 from webapp.openapi.shapes import Schema, components, ref
+from webapp.openapi.staffing import STAFFING
 from webapp.openapi.steering import STEERING
 
 OPERATIONS: Mapping[str, Operation] = {
     **HOT, **EXPERIMENTS, **STEERING, **REVIEWING, **AFTERWARDS, **SHOP, **ALERTS, **METRICS, **PROTOCOLS, **FOREIGN,
-    **OPERATING,
+    **OPERATING, **STAFFING,
 }  # fmt: skip
 """By endpoint; what is not here is not described, and a test says so."""
 

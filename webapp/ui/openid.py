@@ -8,7 +8,17 @@ from typing import Any, cast
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.flask_client import OAuth
-from flask import Blueprint, Flask, current_app, redirect, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    current_app,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from joserfc.errors import JoseError
@@ -16,12 +26,14 @@ from requests import RequestException
 
 from experiments.errors import Invalid
 from experiments.moment import SECOND
-from experiments.service.entering import NotAdmitted, admit
+from experiments.service.entering import NotAdmitted, Vouched, admit
+from experiments.storage.bindings import Account
 from experiments.storage.database import writing
 from webapp.clock import now
 from webapp.lab import the_lab
-from webapp.oidc import OpenId
-from webapp.ui.signing_in import begin_session, local_path, show_login
+from webapp.oidc import OpenId, may_be_asked
+from webapp.ui.openid_hint import forget_hint, keep_hint, kept_hint
+from webapp.ui.signing_in import LEAVING, begin_session, local_path, show_login
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("openid", __name__, url_prefix="/login/openid")
@@ -34,6 +46,8 @@ KEPT_FOR = 3600
 """Seconds after which what it says of itself, its keys too, is asked for again."""
 SIGNED_BY = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures that only the provider can make: none with a secret that is shared, and never none at all."""
+LONGEST_SUBJECT = 255
+"""Characters of a `sub` (OpenID Connect Core 1.0, section 2)."""
 WANTED = "openid_wanted"
 
 
@@ -74,21 +88,61 @@ def end() -> ResponseReturnValue:
     """Back from the provider: in, where its word holds and they are welcome."""
     wanted = local_path(session.pop(WANTED, ""))
     try:
-        claims = _claims()
+        claims, id_token = _claims()
     except RequestException as error:
         return _away(error)
     except (AuthlibBaseError, JoseError, Distrusted, ValueError, KeyError, TypeError) as error:
         return _distrusted(error)
-    setup = _setup()
+    said = _vouched(claims)
     try:
         with writing(the_lab().engine) as conn:
-            email, verified = str(claims.get("email") or ""), claims.get("email_verified") is True
-            person = admit(conn, email, verified, setup.role_of(claims), setup.admission, now())
+            person = admit(conn, said, _setup().admission, now())
     except (NotAdmitted, Invalid) as refusal:
         log.warning("openid: not admitted: %s", refusal.message)
-        return show_login(wanted, _sentence(refusal, str(claims.get("email") or "")), 403)
-    begin_session(person, "openid")
-    return redirect(wanted)
+        return show_login(wanted, _sentence(refusal, said.email), 403)
+    begin_session(person, "openid", said.account)
+    return keep_hint(make_response(redirect(wanted)), id_token)
+
+
+@blueprint.get("/leave")
+def leave() -> ResponseReturnValue:
+    """Signing out at the provider too, where it can be asked to; here it is done already.
+
+    It is a page that leads there, as a form's answer may not: the pages' policy keeps forms here.
+    """
+    if not session.pop(LEAVING, False):
+        return redirect(url_for("signing_in.login"))
+    try:
+        address = _farewell()
+    except (RequestException, Distrusted, RuntimeError, ValueError) as error:
+        log.warning("openid: not signed out at the provider: %s", error)
+        name = _setup().name
+        said = gettext(
+            "You are signed out here. %(name)s does not answer: you may still be signed in there.", name=name
+        )
+        return show_login("", said)
+    if address is None:
+        return redirect(url_for("signing_in.login"))
+    answer = make_response(render_template("signing_out.html", address=address, name=_setup().name))
+    answer.headers["Cache-Control"] = "no-store"
+    return forget_hint(answer)
+
+
+def _farewell() -> str | None:
+    """Where the provider ends its own session and sends people back from, or None where it has no such place.
+
+    OpenID Connect RP-Initiated Logout 1.0, section 2.
+    """
+    place = _known_provider().get("end_session_endpoint")
+    if not place:
+        return None
+    if not may_be_asked(str(place)):
+        raise Distrusted(f"it says that people sign out at {place!r}")
+    back = url_for("signing_in.login", _external=True)
+    asked = _client().create_logout_url(
+        post_logout_redirect_uri=back, id_token_hint=kept_hint(), client_id=_setup().client_id
+    )
+    return str(asked["url"])
 
 
 def _client() -> Any:
@@ -118,8 +172,14 @@ def _known_provider() -> dict[str, Any]:
     return said
 
 
-def _claims() -> dict[str, Any]:
-    """Who it is, in the provider's signed words: made for us, now, in answer to what this browser asked."""
+def _vouched(claims: dict[str, Any]) -> Vouched:
+    account = Account(_setup().issuer, claims["sub"])
+    verified = claims.get("email_verified") is True
+    return Vouched(account, str(claims.get("email") or ""), verified, _setup().role_of(claims))
+
+
+def _claims() -> tuple[dict[str, Any], str]:
+    """Who it is, in the provider's signed words: made for us, now, in answer to this browser; and the words as such."""
     provider = _known_provider()
     sender = request.args.get("iss")
     if sender is not None and sender != provider["issuer"]:  # RFC 9207: the answer of another provider
@@ -130,14 +190,15 @@ def _claims() -> dict[str, Any]:
     }
     token = _client().authorize_access_token(claims_options=expected, leeway=LEEWAY)
     claims = dict(token.get("userinfo") or {})
-    if not claims.get("sub"):
-        raise Distrusted("the answer holds no id_token")
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT:
+        raise Distrusted("the answer holds no id_token, or one that says nobody's sub")
     if "email" not in claims and provider.get("userinfo_endpoint"):
         more = _client().userinfo(token=token)
-        if more.get("sub") != claims["sub"]:
+        if more.get("sub") != subject:
             raise Distrusted("the userinfo is somebody else's")
         claims = {**more, **claims}
-    return claims
+    return claims, str(token["id_token"])
 
 
 def _away(error: Exception) -> ResponseReturnValue:
@@ -158,6 +219,12 @@ def _sentence(refusal: NotAdmitted | Invalid, email: str) -> str:
         return str(gettext("Your e-mail address is not confirmed at %(name)s: confirm it there first.", name=name))
     if refusal.code == "other_domain":
         return str(gettext("Addresses of %(domain)s may not sign in here by %(name)s.", domain=domain, name=name))
+    if refusal.code == "other_account":
+        said = gettext(
+            "%(email)s signed in here with another account of %(name)s before. Ask an admin to undo that binding.",
+            email=email, name=name,
+        )  # fmt: skip
+        return str(said)
     if refusal.code == "not_invited":
         said = gettext("Nobody has invited %(email)s here yet. Ask an admin of this installation.", email=email)
         return str(said)

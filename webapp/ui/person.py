@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from flask import g
+from flask import g, session
 from flask_login import UserMixin, current_user, login_required
 
 from experiments.errors import Forbidden
+from experiments.storage.bindings import Account, bound_person
 from experiments.storage.database import reading
 from experiments.storage.storefronts import Storefront, get_storefront
 from experiments.storage.users import Role, User, get_user
@@ -18,6 +19,8 @@ from webapp.lab import the_lab
 P = ParamSpec("P")
 R = TypeVar("R")
 
+ACCOUNT = "openid_account"
+"""Where the session says which account of a provider began it."""
 ROLES: tuple[Role, ...] = ("viewer", "editor", "admin")
 MAY = {"viewer": "read", "editor": "define and launch experiments", "admin": "manage keys"}
 
@@ -49,12 +52,13 @@ class Person(UserMixin):  # type: ignore[misc]  # flask_login ships no types
 
 
 def load_person(session_id: str) -> Person | None:
-    """The person of a session, or None where there is none any more."""
+    """The person of a session, or None where there is none any more; an account's only while it is bound to them."""
     number = session_id.partition(":")[0]
     if not number.isdecimal():
         return None
+    account = session.get(ACCOUNT)
     with reading(the_lab().engine) as conn:
-        user = get_user(conn, int(number))
+        user = get_user(conn, int(number)) if account is None else bound_person(conn, Account(*account))
     person = Person(user) if user is not None else None
     return person if person is not None and person.get_id() == session_id else None
 

@@ -13,6 +13,7 @@ from experiments.moment import SECOND
 from experiments.service.entering import SignIn, note_sign_in
 from experiments.service.guessing import Counted, Limit, TooManyGuesses, after_failure, after_success, before_guess
 from experiments.service.people import authenticate, link_owner, redeem
+from experiments.storage.bindings import Account
 from experiments.storage.database import reading, writing
 from experiments.storage.storefronts import all_storefronts
 from experiments.storage.users import User
@@ -20,10 +21,11 @@ from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.form_errors import place
 from webapp.ui.known_browser import known_browser, remember_browser
-from webapp.ui.person import Person
+from webapp.ui.person import ACCOUNT, Person
 
 blueprint = Blueprint("signing_in", __name__)
 
+LEAVING = "openid_leaving"
 WINDOW = 15 * 60 * SECOND
 PAIR, PLACE, ADDRESS = Limit("pair", 5, WINDOW), Limit("place", 50, WINDOW), Limit("address", 100, WINDOW)
 """Wrong passwords of one address from one place, from one place, of one address from anywhere."""
@@ -79,9 +81,13 @@ def show_login(wanted: str, error: str = "", status: int = 200, email: str = "")
 
 @blueprint.post("/logout")
 def logout() -> ResponseReturnValue:
-    """Out."""
+    """Out; and at the provider too, where somebody came in by one."""
+    by_provider = ACCOUNT in session
     logout_user()
     session.clear()
+    if by_provider and the_lab().settings.openid:
+        session[LEAVING] = True
+        return redirect(url_for("openid.leave"))
     return redirect(url_for("signing_in.login"))
 
 
@@ -121,12 +127,14 @@ def use_link(token: str) -> ResponseReturnValue:
     return redirect(url_for("signing_in.home"))
 
 
-def begin_session(person: User, by: SignIn) -> None:
-    """From here on this browser is the person's."""
+def begin_session(person: User, by: SignIn, account: Account | None = None) -> None:
+    """From here on this browser is the person's; begun by an account, as long as that is bound to them."""
     with writing(the_lab().engine) as conn:
         note_sign_in(conn, person, by, now())
     session.clear()  # a session that somebody else planted before signing in is not carried over
     session.permanent = True
+    if account is not None:
+        session[ACCOUNT] = [account.issuer, account.subject]
     login_user(Person(person))
 
 

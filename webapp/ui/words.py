@@ -198,6 +198,7 @@ TRAIL = {
     "archive": _("Archived"), "unschedule": _("Unscheduled"), "begin draft": _("Began changes"),
     "share": _("Report shared"), "unshare": _("Shared link revoked"),
     "discard draft": _("Discarded changes"), "sign in": _("Signed in"),
+    "bind": _("Account of a provider bound"), "unbind": _("Binding to a provider's account undone"),
     "request review": _("Review asked for"), "approve": _("Approved"), "ask for changes": _("Changes asked for"),
     "override review": _("Start allowed without a review"),
 }  # fmt: skip

@@ -6,6 +6,7 @@ from flask_babel import gettext
 
 from experiments.errors import Conflict, Invalid
 from experiments.service import staffing
+from experiments.storage.bindings import all_bindings
 from experiments.storage.database import reading, writing
 from experiments.storage.users import Role, all_users
 from webapp.clock import now
@@ -42,19 +43,24 @@ def add() -> ResponseReturnValue:
 @blueprint.post("/<int:user_id>")
 @page("admin")
 def change(user_id: int) -> ResponseReturnValue:
-    """Another role, a new link, or an end to it."""
+    """Another role, a new link, an end to it, or to what binds them to a provider's account."""
     do, token, at = request.form.get("do", ""), new_token(), now()
     with writing(the_lab().engine) as conn:
         if do == "link":
             person = staffing.renew_link(conn, here().id, user_id, token, actor(), at)
         elif do == "remove":
             person = staffing.remove(conn, here().id, user_id, actor(), at)
+        elif do == "release":
+            person = staffing.release(conn, here().id, user_id, actor(), at)
         else:
             person = staffing.change_role(conn, here().id, user_id, _role(), actor(), at)
     if do == "link":
         return _with_link(person.email, token, 200)
     if do == "remove":
         flash(gettext("%(email)s can no longer sign in.", email=person.email), "success")
+    elif do == "release":
+        said = gettext("The next account with the confirmed address %(email)s will be theirs.", email=person.email)
+        flash(said, "success")
     else:
         flash(gettext("The role of %(email)s holds from their next page on.", email=person.email), "success")
     return redirect(url_for("signing_in.home" if person.email == actor() else "people.listing", storefront=here().key))
@@ -76,7 +82,8 @@ def _with_link(email: str, token: str, status: int) -> ResponseReturnValue:
 
 def _show(errors: Errors | None = None, made: tuple[str, str] | None = None) -> str:
     with reading(the_lab().engine) as conn:
-        known = all_users(conn)
+        known, bound = all_users(conn), all_bindings(conn)
     return render_template(
-        "settings/people.html", people=known, roles=ROLES, errors=errors or {}, made=made, form=request.form, me=actor()
-    )
+        "settings/people.html", people=known, bound=bound, roles=ROLES, errors=errors or {}, made=made,
+        form=request.form, me=actor(),
+    )  # fmt: skip
