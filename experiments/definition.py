@@ -17,6 +17,7 @@ from experiments.moment import Micros, micros
 from experiments.offers import Moment, Offer
 from experiments.rules import DecisionRule, check_rule
 from experiments.saved_metrics import SavedMetric, check_saved, own_metrics
+from experiments.segments import MOST, SegmentName, check_segments
 from experiments.shape import convert
 from experiments.share import parse_share
 from experiments.targeting import check_condition
@@ -62,6 +63,7 @@ class AnalysisPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `monitoring` names the method of a test that is looked at on the way, a confidence sequence unless said otherwise;
     `planned_units` counts control and one variant together, and `target_mde` stands in for it; `looks` are the planned
     ones of a group-sequential test, so many or their fractions of the plan, and `spending` how they share the error.
+    `segments` are the groups whose effects will be compared: built-in ones, or attributes of the visitor by name.
     """
 
     confidence: Annotated[float, msgspec.Meta(ge=0.5, le=0.999)] = 0.95
@@ -74,6 +76,7 @@ class AnalysisPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     planned_units: Annotated[int, msgspec.Meta(ge=2, le=10**12)] | None = None
     looks: int | list[float] = 5
     spending: Spending = "obrien_fleming"
+    segments: Annotated[list[SegmentName], msgspec.Meta(max_length=MOST)] = []
 
     @property
     def method(self) -> Monitoring:
@@ -242,6 +245,7 @@ def _check_plan(definition: Definition, metrics: Mapping[str, Metric]) -> Iterat
     if definition.analysis.target_mde is not None:
         yield from _check_share(definition.analysis.target_mde, "analysis.target_mde", Decimal("0.0001"), Decimal(10))
     yield from _check_monitoring(definition.analysis)
+    yield from check_segments(definition.analysis.segments, "analysis.segments")
     yield from _check_rule(definition, metrics)
 
 

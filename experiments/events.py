@@ -5,7 +5,7 @@ that names the field; the batch around it goes on.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from decimal import Decimal
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from experiments.amounts import Amounts
+from experiments.context import ContextInput
 from experiments.errors import Invalid
 from experiments.identifiers import EventId, Key, ProductId, UnitId
 from experiments.moment import DAY, Micros, day_number, micros, moment
@@ -30,7 +31,7 @@ EARLIEST = 946_684_800_000_000
 
 
 class ExposureInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An exposure as the contract writes it."""
+    """An exposure as the contract writes it; `attributes` and `context` are as in a request for an assignment."""
 
     experiment: Key
     variant: Key
@@ -39,6 +40,8 @@ class ExposureInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: ExposureKind = "viewed"
     occurred_at: Moment | None = None
     event_id: EventId | None = None
+    attributes: dict[str, Any] = {}
+    context: ContextInput | None = None
 
 
 class LineInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,7 +126,7 @@ class _Typed(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """A unit met its variant."""
+    """A unit met its variant; the last three are what the request told of it besides."""
 
     experiment: str
     variant: str
@@ -131,6 +134,9 @@ class Exposure:
     customer_id: str | None
     kind: ExposureKind
     at: Micros
+    attributes: Mapping[str, object] | None = None
+    context: ContextInput | None = None
+    user_agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +187,8 @@ def parse_exposure(raw: bytes, now: Micros) -> Exposure:
     if given.visitor_id is None and given.customer_id is None:
         raise Invalid.at("visitor_id", "is required (or customer_id, where the experiment's unit is the customer)")
     at = _when(given.occurred_at, now)
-    return Exposure(given.experiment, given.variant, given.visitor_id, given.customer_id, given.kind, at)
+    who = (given.visitor_id, given.customer_id)
+    return Exposure(given.experiment, given.variant, *who, given.kind, at, given.attributes, given.context)
 
 
 def parse_conversion(raw: bytes, now: Micros, zone: tzinfo, new_id: NewId) -> Conversion:

@@ -10,6 +10,7 @@ import msgspec
 
 from experiments.assignment import Assignment
 from experiments.catalogue import Product
+from experiments.context import CartLine, ContextInput
 from experiments.demo import truth
 from experiments.demo.shoppers import Visit
 from experiments.demo.terms import FREE_SHIPPING_FROM, SHIPPING, TAX_PERCENT
@@ -18,7 +19,7 @@ from experiments.money import to_decimal
 from experiments.offers import NoOffer, Upsell
 from experiments.resolution import ServedOffer
 from experiments.service import serving
-from experiments.service.serving import AssignmentRequest, CartLine, ContextInput
+from experiments.service.serving import AssignmentRequest
 from experiments.service.snapshot import StorefrontView
 
 

@@ -14,7 +14,7 @@ from experiments.importing.rowfile import Cells, Row
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHOLE = ("quantity", "stock", "version")
-_NESTED = ("items", "properties", "attributes")
+_NESTED = ("items", "properties", "attributes", "context")
 _TEXT = frozenset({"type", "variant", "experiment"})
 _OTHER_NAMES = {"item_id": "product_id", "sku": "product_id", "item_cost": "cost"}
 _SHOWN_ONLY = frozenset(
@@ -71,8 +71,15 @@ def exposures(rows: Iterable[Row], fill: Fill) -> Iterator[Event]:
     if fill.occurred_at is not None:
         given["occurred_at"] = fill.occurred_at
     for row in rows:
-        # an exposure has no number and nothing nested: its text is what the door reads, as it stands
-        cells = {n: value if type(value) is str else _cell(n, value) for n, value in row.cells.items()}
+        # an exposure has no number: its text is what the door reads, as it stands
+        try:
+            cells = {
+                n: value if type(value) is str and n not in _NESTED else _cell(n, value)
+                for n, value in row.cells.items()
+            }
+        except _Refused as refused:
+            yield Event(row.line, row.cells, refusal=refused.refusal)
+            continue
         yield _event(row, given | cells, fill)
 
 

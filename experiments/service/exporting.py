@@ -58,9 +58,10 @@ def _sources(storefront: Storefront, first: int) -> dict[str, Select[Any]]:
     met = and_(e.experiment_id == x.experiment_id, e.kind == "assigned", e.unit_id == x.unit_id)
     sold = and_(c.storefront_id == n.storefront_id, c.type == "order", c.order_id == n.order_id)
     kept = [column for column in conversion.columns if column.name not in {"id", "storefront_id"}]
+    told = [e.device, e.category, e.cart, e.attributes]
     line = [n.order_id, n.number, n.product_id, n.quantity, n.price, n.cost, n.offer]
     return {
-        "exposures": select(key, e.kind, e.unit_id, e.variant, e.at, e.day, e.fingerprint, e.received_at)
+        "exposures": select(key, e.kind, e.unit_id, e.variant, e.at, e.day, e.fingerprint, e.received_at, *told)
         .join_from(exposure, experiment, e.experiment_id == experiment.c.id)
         .where(mine, e.day >= first)
         .order_by(e.day, key, e.kind, e.unit_id),

@@ -21,6 +21,7 @@ from experiments.storage.eventwriter import EventWriter, Intake
 from experiments.storage.links import Link
 from experiments.storage.quarantine import Refused
 from experiments.storage.registry import Experiment
+from experiments.traits import traits_of
 
 T = TypeVar("T")
 
@@ -137,8 +138,10 @@ def exposure_row(view: StorefrontView, exposure: Exposure, *, historic: bool) ->
             raise UnknownThing("forced", f"{unit}_id", message)
         _check_counts(experiment, exposure.at)
     day = day_number(exposure.at, view.storefront.zone)
+    planned = experiment.definition.analysis.segments
+    traits = traits_of(view.catalogue, planned, exposure.attributes or {}, exposure.context, exposure.user_agent)
     return ExposureRow(
-        experiment.id, exposure.kind, unit_id, exposure.variant, exposure.at, day, experiment.fingerprint
+        experiment.id, exposure.kind, unit_id, exposure.variant, exposure.at, day, experiment.fingerprint, traits
     )
 
 

@@ -4,18 +4,16 @@ Deciding writes nothing; recording is another call.
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
 
 from experiments.assignment import Assignment, Eligible, Inside, Rule, Trace, Unit, assign, forced
-from experiments.catalogue import Catalogue
+from experiments.context import ContextInput
 from experiments.events import Exposure
 from experiments.explanation import explain
-from experiments.identifiers import Key, Line, PlacementKey, ProductId, UnitId
+from experiments.identifiers import Key, PlacementKey, UnitId
 from experiments.moment import Micros
-from experiments.money import to_minor
 from experiments.offers import NoOffer
 from experiments.resolution import Context, Refusal, ServedOffer
 from experiments.service.capping import Viewed, capped, is_capped
@@ -28,36 +26,6 @@ NOTHING = ServedOffer(NoOffer())
 
 MOST_RESOLVED = 20_000
 """Contexts remembered for each storefront: some ten megabytes."""
-
-
-class CartLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of the cart."""
-
-    product_id: ProductId
-    quantity: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
-    price: Decimal | None = None
-
-
-class ContextInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the visitor stands; `discounts` are the codes of coupons and the like that the visitor holds already."""
-
-    product_id: ProductId | None = None
-    cart: list[CartLine] = []
-    currency: str | None = None
-    discounts: list[Line] = []
-
-    def context(self, catalogue: Catalogue, returning: object = None) -> Context:
-        """As offers are resolved against it; a cart line below the catalogue's price tells of a discount too."""
-        cart = self.cart
-        discounted = bool(self.discounts) or any(_is_below(line, catalogue) for line in cart)
-        segment = "returning" if returning is True else "new" if returning is False else None
-        return Context(self.product_id, tuple([line.product_id for line in cart]), self.currency, discounted, segment)
-
-
-def _is_below(line: CartLine, catalogue: Catalogue) -> bool:
-    if line.price is None or (product := catalogue.get(line.product_id)) is None:
-        return False
-    return to_minor(line.price, catalogue.currency, "context.cart.price") < product.price
 
 
 PriceToken = Annotated[str, msgspec.Meta(max_length=4000)]
@@ -212,9 +180,20 @@ def answer(request: AssignmentRequest, assignment: Assignment) -> dict[str, Any]
     return shown
 
 
-def exposure(request: AssignmentRequest, assignment: Assignment, now: Micros) -> Exposure | None:
+def exposure(
+    request: AssignmentRequest, assignment: Assignment, now: Micros, user_agent: str | None = None
+) -> Exposure | None:
     """The exposure to record for this answer; None where it is not part of a comparison."""
     if not assignment.in_experiment or assignment.rule is None or assignment.variant is None:
         return None
-    definition = assignment.rule.definition
-    return Exposure(definition.key, assignment.variant.key, request.visitor_id, request.customer_id, "assigned", now)
+    return Exposure(
+        assignment.rule.definition.key,
+        assignment.variant.key,
+        request.visitor_id,
+        request.customer_id,
+        "assigned",
+        now,
+        request.attributes,
+        request.context,
+        user_agent,
+    )

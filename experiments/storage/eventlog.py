@@ -14,13 +14,16 @@ from experiments.identifiers import ExperimentId
 from experiments.moment import Micros
 from experiments.storage.newrows import Row, insert_new
 from experiments.storage.tables import crossover, exposure
+from experiments.traits import UNKNOWN, Traits
 
 CHUNK = 500
 Outcome = Literal["accepted", "duplicate"]
 _Unit = tuple[int, str]
 """An experiment's id and a unit's."""
 
-_EXPOSURE = ("experiment_id", "kind", "unit_id", "variant", "at", "day", "fingerprint", "received_at")
+_EXPOSURE = (
+    "experiment_id", "kind", "unit_id", "variant", "at", "day", "fingerprint", "received_at", *Traits._fields,
+)  # fmt: skip
 _CROSSOVER = ("experiment_id", "unit_id", "variant", "at")
 
 
@@ -35,6 +38,8 @@ class ExposureRow:
     at: Micros
     day: int
     fingerprint: str
+    traits: Traits = UNKNOWN
+    """Kept of the unit's first exposure alone."""
 
 
 def append_exposures(conn: Connection, rows: Sequence[ExposureRow], received_at: Micros) -> list[Outcome]:
@@ -75,11 +80,15 @@ def _insert_exposures(
     conn: Connection, kind: ExposureKind, wanted: dict[_Unit, ExposureRow], received_at: Micros
 ) -> list[Row]:
     values = [
-        (unit[0], kind, unit[1], row.variant, row.at, row.day, row.fingerprint, received_at)
+        (unit[0], kind, unit[1], row.variant, row.at, row.day, row.fingerprint, received_at, *_traits(row, kind))
         for unit, row in wanted.items()
     ]
     values.sort()
     return insert_new(conn, exposure, _EXPOSURE, values, key=3)
+
+
+def _traits(row: ExposureRow, kind: ExposureKind) -> Traits:
+    return row.traits if kind == "assigned" else UNKNOWN
 
 
 def _units(rows: Sequence[Row]) -> set[_Unit]:

@@ -273,6 +273,10 @@ exposure = Table(
     Column("day", Integer, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),
+    Column("device", Text),  # these four: what was known of the unit when it entered, NULL where nobody told
+    Column("category", Text),
+    Column("cart", BigInteger),
+    Column("attributes", Text),  # JSON
     sqlite_with_rowid=False,
 )
 

@@ -17,10 +17,11 @@ from analysis.checks import Check
 from analysis.experiment import experiment_report
 from experiments.assignment import Assignment, Rule, Trace, Unit, assign
 from experiments.catalogue import parse_product
+from experiments.context import ContextInput
 from experiments.moment import SECOND, Micros
 from experiments.service.eligibility import Refusals
 from experiments.service.recording import record_exposure
-from experiments.service.serving import AssignmentRequest, ContextInput, decide, exposure, resolve_variants
+from experiments.service.serving import AssignmentRequest, decide, exposure, resolve_variants
 from experiments.service.settings import store_products
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import connect, reading, writing

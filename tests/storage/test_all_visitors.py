@@ -13,10 +13,11 @@ from sqlalchemy import Engine
 from analysis.experiment import experiment_report
 from experiments.assignment import Trace, Unit
 from experiments.catalogue import parse_product
+from experiments.context import ContextInput
 from experiments.moment import DAY, Micros
 from experiments.service.eligibility import Refusals
 from experiments.service.recording import exposure_row
-from experiments.service.serving import AssignmentRequest, ContextInput, decide, exposure
+from experiments.service.serving import AssignmentRequest, decide, exposure
 from experiments.service.settings import store_products
 from experiments.storage.database import connect, reading, writing
 from experiments.storage.eventwriter import EventWriter, Intake

@@ -9,10 +9,11 @@ from sqlalchemy import Engine
 from analysis.checks import Check
 from analysis.experiment import experiment_report
 from experiments.assignment import Assignment, Trace, Unit
+from experiments.context import ContextInput
 from experiments.moment import Micros
 from experiments.service.eligibility import Refusals
 from experiments.service.recording import record_exposure
-from experiments.service.serving import AssignmentRequest, ContextInput, decide, exposure
+from experiments.service.serving import AssignmentRequest, decide, exposure
 from experiments.storage.database import reading, writing
 from experiments.storage.eventwriter import EventWriter
 from experiments.storage.ineligibles import Ineligible, append_ineligible, count_ineligible

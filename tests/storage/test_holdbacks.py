@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from experiments.assignment import Assignment
+from experiments.context import ContextInput
 from experiments.definition import WHOLE, parse, to_json
 from experiments.errors import Conflict, Invalid
 from experiments.holdback import LEAST, MARKS, MOST, follow_up, free_key
 from experiments.lifecycle import Action
 from experiments.moment import DAY, Micros
 from experiments.service import defining, holding
-from experiments.service.serving import AssignmentRequest, ContextInput, decide
+from experiments.service.serving import AssignmentRequest, decide
 from experiments.service.settings import change_settings
 from experiments.storage.database import reading, writing
 from experiments.storage.registry import Experiment, experiments, get_experiment, holdback_of, read_audit

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from experiments.context import ContextInput
 from experiments.definition import parse
 from experiments.moment import DAY, Micros, iso
 from experiments.resolution import Context
 from experiments.service.rehearsing import MOST_CARTS, parse_draft, rehearsal_json, rehearsed
-from experiments.service.serving import AssignmentRequest, ContextInput, decide
+from experiments.service.serving import AssignmentRequest, decide
 from experiments.storage.carts import past_carts
 from experiments.storage.database import reading
 from tests.shop import NOW, Shop, experiment, open_shop, order

@@ -6,11 +6,11 @@ from sqlalchemy import Engine, select
 
 from analysis.associations import FEWEST_OF_SEGMENT, by_segment, suggestions
 from analysis.recommending import refresh
+from experiments.context import ContextInput
 from experiments.incentives import SocialProof
 from experiments.moment import DAY, Micros, iso
 from experiments.offers import CrossSell
 from experiments.resolution import Context, Refusal, ServedOffer
-from experiments.service.serving import ContextInput
 from experiments.storage.associations import baskets
 from experiments.storage.database import reading
 from experiments.storage.tables import product_view

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, request
 
+from experiments.context import CartLine
 from experiments.identifiers import Line, UnitId
 from experiments.moment import iso
 from experiments.money import to_decimal, to_minor
 from experiments.promise import broken
-from experiments.service.serving import CartLine, PriceToken
+from experiments.service.serving import PriceToken
 from experiments.shape import decode
 from webapp.api import intake
 from webapp.api.routes import PREFLIGHT

@@ -29,7 +29,7 @@ from webapp.auth import Access, Headers, access
 from webapp.errors import PROBLEM_JSON, TooLarge, UnsupportedMedia, encode, problem_of
 from webapp.lab import Lab, new_id
 from webapp.promises import promised, proofs
-from webapp.visit import decided
+from webapp.visit import decided, signals_of
 
 LARGEST_BATCH = 10_000
 READ = ("application/json", "text/plain", "application/x-ndjson", "")
@@ -96,7 +96,10 @@ def assignments(lab: Lab, caller: Access, call: Call) -> object:
         check_store(lab)
         made = counted(lab.engine, caller.view, request.visitor_id, made, call.now)
         tried.append(made)
-    if request.record and (met := exposure(request, made, call.now)) is not None:
+    if (
+        request.record
+        and (met := exposure(request, made, call.now, signals_of(caller, call.headers).user_agent)) is not None
+    ):
         check_store(lab)
         record_exposure(lab.writer, caller.view, met, call.now)
     if request.record:

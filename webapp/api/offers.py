@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, request
 
+from experiments.context import ContextInput
 from experiments.errors import Invalid
 from experiments.identifiers import Key
 from experiments.moment import iso
 from experiments.service import library
 from experiments.service.library import Use
 from experiments.service.rehearsing import parse_draft, rehearsal_json, rehearsed
-from experiments.service.serving import ContextInput
 from experiments.shape import decode
 from experiments.storage.database import reading, writing
 from experiments.storage.registry import get_experiment, read_audit

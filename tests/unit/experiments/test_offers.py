@@ -7,12 +7,12 @@ from decimal import Decimal
 import pytest
 
 from experiments.catalogue import Catalogue, Product
+from experiments.context import ContextInput
 from experiments.incentives import Discount
 from experiments.moment import Micros, moment
 from experiments.offers import Bundle, CrossSell, NoOffer, Offer, Upsell
 from experiments.recommend import History
 from experiments.resolution import Context, Refusal, Resolver, ServedOffer
-from experiments.service.serving import ContextInput
 from experiments.shape import convert
 from tests.shop import NOW
 
