@@ -80,4 +80,4 @@ def _change(ledger: Ledger, unit: Ints, lines: Bools, variant: str, alpha: float
     if not lines.any():
         return None
     totals = np.bincount(unit[x.order[lines]], weights=x.amount[lines], minlength=len(ledger.units)).astype(np.int64)
-    return of_column(ledger, totals, BUILT_IN["revenue_per_visitor"], alpha, keep)[variant]
+    return of_column(ledger, totals, BUILT_IN["revenue_per_visitor"], alpha, keep, [variant])[variant]

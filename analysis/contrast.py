@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from analysis import lift
 from analysis.comparison import effect_of
 from analysis.effect import NOTHING, Effect
@@ -10,7 +12,7 @@ from analysis.ledger import Bools, Ints, Ledger
 from analysis.ledger_sample import moments_of
 from analysis.moments import Moments
 from experiments.errors import NotEstimable
-from experiments.metrics import Metric
+from experiments.metrics import MONEY_COLUMNS, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,49 @@ def contrast(metric: Metric, pair: Sequence[Moments], alpha: float) -> Contrast:
 
 
 def of_column(
-    ledger: Ledger, values: Ints, metric: Metric, alpha: float, keep: Bools | None = None
-) -> Mapping[str, Contrast]:
-    """Each variant against control on the mean of one column of the listed units, by variant."""
-    found = moments_of(ledger, {metric.numerator: values}, [metric], keep)[metric.key].moments
-    control, *others = ledger.variants
-    return {v: contrast(metric, (found[control], found[v]), alpha) for v in others}
+    ledger: Ledger, values: Ints, metric: Metric, alpha: float, keep: Bools | None = None,
+    variants: Sequence[str] | None = None,
+) -> Mapping[str, Contrast]:  # fmt: skip
+    """Each variant, or each of some, against control on the mean of one column of the listed units, by variant."""
+    busy = values != 0
+    at = np.flatnonzero(busy if keep is None else busy & keep)
+    return of_units(ledger, at, {metric.numerator: values[at]}, _units(ledger, keep), metric, alpha, variants)
 
 
 def of_metric(ledger: Ledger, metric: Metric, alpha: float) -> Mapping[str, Contrast]:
     """Each variant against control on a metric of the per-unit columns, by variant."""
     keep = ~ledger.unpriced if metric.numerator in {"revenue", "net_revenue", "contribution"} else None
     columns = {name: ledger.columns[name] for name in metric.columns}
+    if metric.cap is None and "viewed_offer" not in columns:
+        at = np.arange(len(ledger.units)) if keep is None else np.flatnonzero(keep)
+        some = {name: values[at] for name, values in columns.items()}
+        return of_units(ledger, at, some, _units(ledger, keep), metric, alpha)
     found = moments_of(ledger, columns, [metric], keep)[metric.key].moments
     control, *others = ledger.variants
     return {v: contrast(metric, (found[control], found[v]), alpha) for v in others}
+
+
+def of_units(
+    ledger: Ledger, at: Ints, columns: Mapping[str, Ints], units: Ints, metric: Metric, alpha: float,
+    variants: Sequence[str] | None = None,
+) -> Mapping[str, Contrast]:  # fmt: skip
+    """Each variant against control on columns of the listed units `at`, ascending; the other `units` have 0 in them."""
+    control, *others = ledger.variants if variants is None else (ledger.variants[0], *variants)
+    ends = np.searchsorted(ledger.units.variant[at], np.arange(len(ledger.variants) + 1))
+    scales = {name: ledger.places if name in MONEY_COLUMNS else 0 for name in columns}
+
+    def moments(variant: str) -> Moments:
+        i = ledger.variants.index(variant)
+        part = slice(ends[i], ends[i + 1])
+        idle = int(units[i]) - int(ends[i + 1] - ends[i])
+        return Moments.from_rows({name: values[part] for name, values in columns.items()}, scales, idle=idle)
+
+    against = moments(control)
+    return {v: contrast(metric, (against, moments(v)), alpha) for v in others}
+
+
+def _units(ledger: Ledger, keep: Bools | None) -> Ints:
+    """How many units count, by variant: all but the listed ones that are not kept."""
+    if keep is None:
+        return ledger.totals
+    return ledger.totals - np.bincount(ledger.units.variant[~keep], minlength=len(ledger.variants))

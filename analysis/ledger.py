@@ -37,8 +37,8 @@ class Units:
     def __len__(self) -> int:
         return len(self.variant)
 
-    def at(self, mask: Bools) -> "Units":
-        """Some of them."""
+    def at(self, mask: Bools | Ints) -> "Units":
+        """Some of them, by a mask or by their places."""
         return Units(
             self.ids[mask], self.variant[mask], self.day[mask], self.viewed[mask], self.crossed[mask], self.views[mask]
         )
@@ -70,8 +70,8 @@ class Events:
     def __len__(self) -> int:
         return len(self.unit)
 
-    def at(self, mask: Bools, units: Ints) -> "Events":
-        """Some of them; `units` holds each unit's new place."""
+    def at(self, mask: Bools | Ints, units: Ints) -> "Events":
+        """Some of them, by a mask or by their places; `units` holds each unit's new place."""
         columns = {name: getattr(self, name)[mask] for name in self.__slots__}
         return Events(**(columns | {"unit": units[columns["unit"]]}))
 

@@ -5,6 +5,7 @@ reading standing for the last look that was due; a fixed test once.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import get_args
@@ -132,6 +133,23 @@ def read(monitoring: Monitoring, seen: Observed, alpha: float) -> AnyTime:
     except NotEstimable as error:
         return AnyTime(None, None, None, method, reason=error.message)
     return AnyTime(found.low, found.high, found.p_value, method, planned_units=tuned)
+
+
+def intervals(
+    monitoring: Monitoring, seen: Sequence[Observed], alpha: float
+) -> list[tuple[float | None, float | None]]:  # fmt: skip
+    """The interval of each of many looks at one comparison, as `read` gives it."""
+    plain = monitoring.method == "confidence_sequence" and all(
+        one.skewness is None and one.standard_error > 0 and one.units > 0 for one in seen
+    )
+    if not plain or not seen:
+        return [(one.low, one.high) for one in (read(monitoring, look, alpha) for look in seen)]
+    planned = [planned_units(monitoring, one, alpha) or sequential.UNPLANNED_UNITS for one in seen]
+    effect, error, units = (
+        np.array([getattr(one, name) for one in seen]) for name in ("estimate", "standard_error", "units")
+    )
+    found = sequential.confidence_sequence(effect, error, units, np.array(planned), alpha)
+    return list(zip(found.low.tolist(), found.high.tolist(), strict=True))
 
 
 def _msprt(monitoring: Monitoring, seen: Observed, alpha: float) -> AnyTime:

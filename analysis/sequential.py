@@ -44,17 +44,26 @@ class ConfidenceSequence(Generic[Number]):
     log_e_value: Number
 
 
-def tuning(n_opt: float, alpha: float = 0.05, alternative: Alternative = "two-sided") -> float:
+@overload
+def tuning(n_opt: float, alpha: float = ..., alternative: Alternative = ...) -> float: ...
+
+
+@overload
+def tuning(n_opt: Array, alpha: float = ..., alternative: Alternative = ...) -> Array: ...
+
+
+def tuning(n_opt: float | Array, alpha: float = 0.05, alternative: Alternative = "two-sided") -> float | Array:
     """The rho whose confidence sequence is about narrowest at n_opt units, both arms together.
 
     Waudby-Smith et al.'s closed form (one-sided with 2 alpha), as in GrowthBook's gbstats.
     """
-    if not 1e-100 < n_opt < np.inf:
+    if not np.all((np.asarray(n_opt) > 1e-100) & (np.asarray(n_opt) < np.inf)):
         raise Invalid.at("n_opt", f"{n_opt} is not a number of units above 0")
     if not 0 < alpha < 1:
         raise Invalid.at("alpha", f"{alpha} is not between 0 and 1")
     error = -2 * np.log(min(2 * alpha, 0.999) if alternative != "two-sided" else alpha)
-    return float(np.sqrt((error + np.log(error + 1)) / n_opt))
+    found = np.sqrt((error + np.log(error + 1)) / n_opt)
+    return float(found) if np.ndim(found) == 0 else np.asarray(found)
 
 
 @overload
@@ -74,7 +83,7 @@ def confidence_sequence(
     estimate: Array,
     standard_error: Array,
     n: Array,
-    n_opt: float,
+    n_opt: float | Array,
     alpha: float = 0.05,
     *,
     alternative: Alternative = ...,
@@ -85,7 +94,7 @@ def confidence_sequence(
     estimate: float | Array,
     standard_error: float | Array,
     n: float | Array,
-    n_opt: float,
+    n_opt: float | Array,
     alpha: float = 0.05,
     *,
     alternative: Alternative = "two-sided",

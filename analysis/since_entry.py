@@ -1,10 +1,13 @@
 """The effect by day since entry: does it last, or is tomorrow's order only brought forward?"""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
-from analysis.contrast import Contrast, of_column
+from analysis.contrast import Contrast, of_units
 from analysis.effect import NOTHING
-from analysis.ledger import Bools, Ledger, columns
+from analysis.ledger import Bools, Ints, Ledger, columns
 from analysis.ledger_sample import NEEDS_COST
 from analysis.parts import SinceEntry, SincePoint
 from experiments.metrics import BUILT_IN, Metric
@@ -22,16 +25,13 @@ def since_entry(ledger: Ledger, primary: Metric, alpha: float) -> tuple[SinceEnt
         metric = BUILT_IN["revenue_per_visitor"]
     most = min(ledger.window // DAY, MOST_DAYS)
     total = int(ledger.entered.sum())
-    shares = [int(_had(ledger, k).entered.sum()) / total if total else 0.0 for k in range(1, most + 1)]
+    shares = [int(_had(ledger, k).sum()) / total if total else 0.0 for k in range(1, most + 1)]
     days = sum(share >= ENOUGH for share in shares)
     if not days:
         return ()
-    by_day = [_over(ledger, metric, k, k + 1, alpha) for k in range(days)]
+    by_day = [_over(ledger, metric, k, k + 1, alpha, k + 1) for k in range(days)]
     half = (days + 1) // 2
-    settled = _had(ledger, days)
-    early, late, whole = (
-        _over(settled, metric, a, b, alpha, cut=False) for a, b in ((0, half), (half, days), (0, days))
-    )
+    early, late, whole = (_over(ledger, metric, a, b, alpha, days) for a, b in ((0, half), (half, days), (0, days)))
     return tuple(
         SinceEntry(
             metric.key, variant,
@@ -44,15 +44,27 @@ def since_entry(ledger: Ledger, primary: Metric, alpha: float) -> tuple[SinceEnt
     )  # fmt: skip
 
 
-def _had(ledger: Ledger, days: int) -> Ledger:
-    """The units for which so many days are over, whatever hour they entered."""
-    rows = np.arange(len(ledger.entered)) + ledger.first_day + days < ledger.until_day
-    keep: Bools = rows[ledger.units.day - ledger.first_day]
-    return ledger.only(keep, ledger.entered * rows[:, None], ledger.viewed * rows[:, None])
+def _had(ledger: Ledger, days: int) -> Ints:
+    """Units by day of entry and variant for which so many days are over, whatever hour they entered."""
+    return ledger.entered * _over_by(ledger, days)[:, None]
 
 
-def _over(ledger: Ledger, metric: Metric, first: int, last: int, alpha: float, cut: bool = True) -> dict[str, Contrast]:
-    """The effect from day `first` to before day `last` since entry."""
-    some = _had(ledger, last) if cut else ledger
-    then = some.inside & (some.events.since >= first * DAY) & (some.events.since < last * DAY)
-    return dict(of_column(some, columns(some, then)[metric.numerator], metric, alpha, ~some.unpriced))
+def _over_by(ledger: Ledger, days: int) -> Bools:
+    """The days of entry after which so many are over."""
+    return np.asarray(np.arange(len(ledger.entered)) + ledger.first_day + days < ledger.until_day)
+
+
+def _over(
+    ledger: Ledger, metric: Metric, first: int, last: int, alpha: float, had: int
+) -> Mapping[str, Contrast]:  # fmt: skip
+    """The effect from day `first` to before day `last` since entry, over the units that have had so many days."""
+    e, u = ledger.events, ledger.units
+    there = _over_by(ledger, had)[u.day - ledger.first_day]
+    keep = there & ~ledger.unpriced
+    then = np.flatnonzero(ledger.inside & (e.since >= first * DAY) & (e.since < last * DAY) & keep[e.unit])
+    units = _had(ledger, had).sum(axis=0)
+    units -= np.bincount(u.variant[there & ledger.unpriced], minlength=len(ledger.variants))
+    at, place = np.unique(e.unit[then], return_inverse=True)
+    did = replace(ledger, units=u.at(at), events=replace(e.at(then, np.arange(len(u))), unit=place))
+    values = columns(did)[metric.numerator]
+    return of_units(ledger, at, {metric.numerator: values}, units, metric, alpha)
