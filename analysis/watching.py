@@ -1,12 +1,11 @@
 """The watch: one round over everything that runs, which tells what is new of it; a step that takes the time.
 
-Starts, ends and silence are cheap and asked each round. A report is made for those experiments whose turn it is, and
-only where an event, the definition or the day changed since the last one.
+Starts, ends and silence are cheap and asked each round, for all at once. A report is made for those experiments whose
+turn it is, and only where an event, the definition or the day changed since the last one.
 """
 
-import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
@@ -15,31 +14,37 @@ from analysis import queries
 from analysis.alarms import alarms
 from analysis.compose import compose
 from analysis.experiment import facts_of, scope_of
+from analysis.glance import Glance, glance, rest_after
 from analysis.journal import read_ledger
-from experiments.alerts import QUIET, AlertKind, Condition, news, open_from, over, silent, unheard
+from experiments.alerts import Condition, news, over
 from experiments.errors import OfferlabError
+from experiments.identifiers import ExperimentId
 from experiments.lifecycle import MEASURING
 from experiments.moment import SECOND, Micros, day_number
 from experiments.service.alerting import Seen, tell
-from experiments.storage.alerts import (
-    Alert,
-    arrivals,
-    converted_since,
-    looks,
-    note_look,
-    open_alerts,
-    opened_at,
-)
+from experiments.storage.alerts import Alert, looks, note_look, open_alerts
 from experiments.storage.database import reading, writing
 from experiments.storage.registry import Experiment, experiments
-from experiments.storage.storefronts import Storefront, all_storefronts, placements
+from experiments.storage.storefronts import Storefront, all_storefronts
+
+Standing = Mapping[ExperimentId, Sequence[Alert]]
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 15 * 60 * SECOND
 """No experiment is looked at closely more often."""
-MOST_LOOKS = 20
+MOST_LOOKS = 100
 """Close looks of one round, those that waited longest first: a round ends, however many experiments run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An experiment that is to be looked at closely: when it last was, and what a glance at it found."""
+
+    looked_at: Micros
+    storefront: Storefront
+    experiment: Experiment
+    at_a_glance: Glance
 
 
 @dataclass
@@ -49,18 +54,25 @@ class Watch:
     engine: Engine
     public_url: str = ""
     known: dict[int, Experiment] = field(default_factory=dict)
+    glances: dict[int, tuple[Micros, Mapping[int, Glance]]] = field(default_factory=dict)
+    """By storefront: until when the last glance holds, and what it found."""
 
     def round(self, now: Micros, go_on: Callable[[], bool] = lambda: True) -> list[Alert]:
         """Look at what runs, and tell what is new; `go_on` is asked before each close look whether there is time."""
         told: list[Alert] = []
-        due: list[tuple[Micros, str, Storefront, Experiment]] = []
+        due: list[Due] = []
         for storefront, current in self._current(now):
-            told += self._tell_news(storefront, current, now)
-            due += self._due(storefront, current, now)
-        for _, mark, storefront, experiment in sorted(due, key=lambda one: one[0])[:MOST_LOOKS]:
+            with reading(self.engine) as conn:
+                standing = open_alerts(conn, [e.id for e in current])
+            told += self._tell_news(storefront, current, standing, now)
+            measuring = [e for e in current if e.state in MEASURING and e.started_at is not None]
+            if measuring:
+                told += self._tell_silence(storefront, measuring, standing, now)
+                due += self._due(storefront, measuring, now)
+        for one in sorted(due, key=lambda one: one.looked_at)[:MOST_LOOKS]:
             if not go_on():
                 break
-            told += self._look(storefront, experiment, mark, now)
+            told += self._look(one, now)
         return told
 
     def _current(self, now: Micros) -> Iterator[tuple[Storefront, list[Experiment]]]:
@@ -71,9 +83,9 @@ class Watch:
         for storefront, every in found:
             yield storefront, [e for e in every if e.state in MEASURING or news(e.started_at, e.stopped_at, now)]
 
-    def _tell_news(self, storefront: Storefront, current: Sequence[Experiment], now: Micros) -> list[Alert]:
-        with reading(self.engine) as conn:
-            standing = open_alerts(conn, [e.id for e in current])
+    def _tell_news(
+        self, storefront: Storefront, current: Sequence[Experiment], standing: Standing, now: Micros
+    ) -> list[Alert]:
         told: list[Alert] = []
         for experiment in current:
             before = standing.get(experiment.id, [])
@@ -84,28 +96,48 @@ class Watch:
                 told += self._told(storefront, experiment, seen, now)
         return told
 
-    def _due(
-        self, storefront: Storefront, current: Sequence[Experiment], now: Micros
-    ) -> list[tuple[Micros, str, Storefront, Experiment]]:
-        measuring = [e for e in current if e.state in MEASURING and e.started_at is not None]
+    def _tell_silence(
+        self, storefront: Storefront, measuring: Sequence[Experiment], standing: Standing, now: Micros
+    ) -> list[Alert]:
+        """What a glance finds without a report; none is made again while the last one, that read many rows, holds."""
+        until, found = self.glances.get(storefront.id, (Micros(0), {}))
+        if now < until and all(e.id in found for e in measuring):
+            return []
+        with reading(self.engine) as conn:
+            found, rows = glance(conn, storefront, measuring, now)
+        self.glances[storefront.id] = (Micros(now + rest_after(rows)), found)
+        told: list[Alert] = []
+        for experiment in measuring:
+            known = {alert.kind for alert in standing.get(experiment.id, [])}
+            seen = found[experiment.id].seen
+            new = Seen([c for c in seen.conditions if c.kind not in known], [k for k in seen.over if k in known])
+            if new.conditions or new.over:
+                told += self._told(storefront, experiment, new, now)
+        return told
+
+    def _due(self, storefront: Storefront, measuring: Sequence[Experiment], now: Micros) -> list[Due]:
+        """Those with units whose turn has come, and of whom something changed since the last close look."""
         with reading(self.engine) as conn:
             before = looks(conn, [e.id for e in measuring])
-        found = []
+        _, found = self.glances[storefront.id]
+        due = []
         for experiment in measuring:
             at, mark = before.get(experiment.id, (Micros(0), ""))
-            if now - at >= LOOK_EVERY:
-                found.append((at, mark, storefront, experiment))
-        return found
+            seen = found[experiment.id]
+            if seen.units and now - at >= LOOK_EVERY and seen.mark != mark:
+                due.append(Due(at, storefront, experiment, seen))
+        return due
 
-    def _look(self, storefront: Storefront, experiment: Experiment, before: str, now: Micros) -> list[Alert]:
+    def _look(self, due: Due, now: Micros) -> list[Alert]:
         """What a close look tells; one that fails is logged, counts as a look, and keeps nobody from the others."""
-        mark, seen = before, Seen()
+        mark, seen = "", Seen()
         try:
             with reading(self.engine) as conn:
-                mark, seen = look(conn, storefront, experiment, before, now)
+                seen = look(conn, due, now)
+                mark = due.at_a_glance.mark
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one of them, the others are watched
-            _say(experiment, error)
-        return self._told(storefront, experiment, seen, now, mark)
+            _say(due.experiment, error)
+        return self._told(due.storefront, due.experiment, seen, now, mark)
 
     def _told(
         self, storefront: Storefront, experiment: Experiment, seen: Seen, now: Micros, mark: str | None = None
@@ -120,54 +152,13 @@ class Watch:
             return []
 
 
-def look(
-    conn: Connection, storefront: Storefront, experiment: Experiment, before: str, now: Micros
-) -> tuple[str, Seen]:
-    """What holds of one experiment now, and the mark of the data that says so; `before` is that of the last look.
-
-    Where the mark is the same, so is what a report would say: only the silence, which grows by itself, is asked again.
-    """
-    found, settled = _arrivals(conn, storefront, experiment, now)
-    mark = _mark(conn, storefront, experiment, now)
-    if mark == before:
-        return mark, Seen(found, settled)
-    found += _alarms(conn, storefront, experiment, now)
+def look(conn: Connection, due: Due, now: Micros) -> Seen:
+    """What holds of one experiment now: what its report says, and what the glance at it found."""
+    found = [*due.at_a_glance.seen.conditions, *_alarms(conn, due.storefront, due.experiment, now)]
+    settled = [*due.at_a_glance.seen.over]
     if all(condition.kind != "no_conversions" for condition in found):
         settled.append("no_conversions")
-    return mark, Seen(found, settled)
-
-
-def _arrivals(
-    conn: Connection, storefront: Storefront, experiment: Experiment, now: Micros
-) -> tuple[list[Condition], list[AlertKind]]:
-    """Whether units come at all, where they can, and whether anything is heard of what they do."""
-    came = arrivals(conn, experiment.id)
-    told = came.first_at is None or converted_since(conn, storefront.id, came.first_at)
-    found = [unheard(came, told, now)]
-    since = _open_since(conn, storefront, experiment, now)
-    if since is not None:
-        found.append(silent(came, since, now))
-    heard = came.last_at is not None and now - came.last_at < QUIET
-    return [condition for condition in found if condition is not None], ["no_exposures"] if heard else []
-
-
-def _open_since(conn: Connection, storefront: Storefront, experiment: Experiment, now: Micros) -> Micros | None:
-    """Since when new units could come; None where they cannot: it lets nobody in, or its placement is switched off."""
-    slot = experiment.definition.placement
-    begun = None if experiment.started_at is None else open_from(experiment.definition, experiment.started_at)
-    if experiment.state != "running" or begun is None or begun > now:
-        return None
-    if any(placement.paused and placement.key == slot for placement in placements(conn, storefront.id)):
-        return None
-    return Micros(max(begun, opened_at(conn, storefront.id, experiment.key, slot) or begun))
-
-
-def _mark(conn: Connection, storefront: Storefront, experiment: Experiment, now: Micros) -> str:
-    """What changes with all that a report could say: its data, its definition, and the day."""
-    since = experiment.started_at or experiment.created_at
-    data = queries.data_mark(conn, storefront.id, experiment.id, since)
-    of = (experiment.version, experiment.state, day_number(now, storefront.zone), data)
-    return hashlib.sha256(repr(of).encode()).hexdigest()[:32]
+    return Seen(found, settled)
 
 
 def _alarms(conn: Connection, storefront: Storefront, experiment: Experiment, now: Micros) -> list[Condition]:

@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from experiments.alerts import NEEDS_SOMEBODY, AlertKind, Arrivals, Condition
+from experiments.alerts import NEEDS_SOMEBODY, AlertKind, Condition
 from experiments.identifiers import ExperimentId, StorefrontId
 from experiments.lifecycle import MEASURING
 from experiments.moment import Micros
-from experiments.storage.tables import alert, audit, conversion, experiment, exposure, watched
+from experiments.storage.tables import alert, experiment, watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +109,3 @@ def note_look(conn: Connection, experiment_id: ExperimentId, at: Micros, mark: s
     changed = update(watched).where(watched.c.experiment_id == experiment_id).values(at=at, mark=mark)
     if conn.execute(changed).rowcount == 0:
         conn.execute(insert(watched).values(experiment_id=experiment_id, at=at, mark=mark))
-
-
-def arrivals(conn: Connection, experiment_id: ExperimentId) -> Arrivals:
-    """How many units there are, when the first one came, and when the last one was heard of."""
-    query = select(func.count(), func.min(exposure.c.at), func.max(exposure.c.received_at))
-    mine = (exposure.c.experiment_id == experiment_id, exposure.c.kind == "assigned")
-    return Arrivals(*conn.execute(query.where(*mine)).one())
-
-
-def converted_since(conn: Connection, storefront_id: StorefrontId, since: Micros) -> bool:
-    """Whether the storefront has sent any conversion of that time."""
-    query = select(conversion.c.id).where(conversion.c.storefront_id == storefront_id, conversion.c.at >= since)
-    return conn.execute(query.limit(1)).first() is not None
-
-
-def opened_at(conn: Connection, storefront_id: StorefrontId, key: str, placement: str) -> Micros | None:
-    """When somebody last let units in again: resumed or reopened it, or changed something of its placement."""
-    a = audit.c
-    mine = and_(a.subject == f"experiment:{key}", a.action.in_(("start", "resume", "reopen")))
-    slot = a.subject == f"placement:{placement}"
-    found: Micros | None = conn.scalar(select(func.max(a.at)).where(a.storefront_id == storefront_id, or_(mine, slot)))
-    return found

@@ -8,11 +8,13 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import event, insert, update
 
 from analysis.watching import LOOK_EVERY, MOST_LOOKS, Watch
 from experiments.definition import parse, to_json
+from experiments.identifiers import ExperimentId
 from experiments.moment import DAY, SECOND, Micros, day_number
+from experiments.storage.alerts import note_look
 from experiments.storage.database import connect, upgrade, writing
 from experiments.storage.tables import conversion, exposure, watched
 from experiments.storage.tables import experiment as table
@@ -64,7 +66,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         engine = connect(sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{Path(directory)}/watch.sqlite")
         upgrade(engine)
-        fill(open_shop(engine))
+        home = open_shop(engine)
+        fill(home)
         asked = [0]
         event.listen(engine, "before_cursor_execute", lambda *_: asked.__setitem__(0, asked[0] + 1))
         watch, now = Watch(engine), NOW
@@ -76,15 +79,16 @@ def main() -> None:
             print(f"{words:50} {perf_counter() - begun:6.2f} s {asked[0]:6} queries {told:4} alerts")
             now = Micros(now + MINUTE)
 
-        minute(f"{MOST_LOOKS} looks with a report each, {EXPERIMENTS} run")
+        minute(f"looks with a report each, up to {MOST_LOOKS}, {EXPERIMENTS} run")
         with writing(engine) as conn:  # as if the others had been looked at just now
-            seen = set(conn.execute(select(watched.c.experiment_id)).scalars())
-            rest = [{"experiment_id": n, "at": now, "mark": ""} for n in range(1, EXPERIMENTS + 1) if n not in seen]
-            conn.execute(insert(watched), rest)
-        minute("a minute in which nobody's turn has come")
+            for number, seen in watch.glances[home.storefront.id][1].items():
+                note_look(conn, ExperimentId(number), Micros(now - LOOK_EVERY), seen.mark)
+        now = Micros(now + 15 * MINUTE)
+        minute("a minute of a silent shop")
         with writing(engine) as conn:
-            conn.execute(update(watched).where(watched.c.mark != "").values(at=now - LOOK_EVERY))
-        minute(f"{MOST_LOOKS} looks that find no new data")
+            conn.execute(update(watched).where(watched.c.experiment_id == 1).values(mark=""))
+        now = Micros(now + 15 * MINUTE)
+        minute("a minute in which one has changed")
         engine.dispose()
 
 

@@ -85,7 +85,8 @@ PERSONAL = {
 IMPERSONAL = {
     "alert", "alert_delivery", "alert_setting", "lease", "watched",
     "api_key", "bestseller", "companion", "currency_rate", "decision", "guess", "history", "lately_sold", "layer",
-    "login_link", "most_viewed", "openid_binding", "placement", "product", "product_version", "product_view", "report_link", "revision",
+    "login_link", "most_viewed", "openid_binding", "placement", "product", "product_version", "product_view",
+    "report_link", "revision",
     "saved_metric", "saved_offer", "storefront", "users", "webhook_secret",
 }  # fmt: skip
 """Tables about shops, products and those who run experiments: none has a place for a visitor's or a customer's id."""

@@ -1,18 +1,27 @@
 """What the watch tells: each alert fires on its planted truth, once, and stays silent on the twin that is well."""
 
+from collections.abc import Callable
+
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, insert, select, update
 
 from analysis.experiment import experiment_report
 from analysis.guardrails import zone
-from analysis.watching import LOOK_EVERY, MOST_LOOKS, Watch
-from experiments.moment import DAY, Micros
+from analysis.watching import LOOK_EVERY, Watch
+from experiments.identifiers import ExperimentId
+from experiments.moment import SECOND, Micros, iso
 from experiments.service import defining
-from experiments.storage.alerts import Alert, alerts
+from experiments.service.entering import note_sign_in
+from experiments.storage.alerts import Alert, alerts, note_look
 from experiments.storage.database import reading, writing
 from experiments.storage.registry import get_experiment, read_audit
-from tests.shop import Shop, a_a, open_shop
+from experiments.storage.tables import experiment as experiment_table
+from experiments.storage.tables import exposure, watched
+from experiments.storage.users import add_user
+from tests.shop import Shop, a_a, open_shop, refund
 from tests.watching.worlds import START, at, orders, run, visits
+
+MINUTE = 60 * SECOND
 
 
 @pytest.fixture
@@ -251,10 +260,6 @@ def test_one_that_fails_keeps_nobody_from_the_others(
     shop: Shop, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of two experiments one has a report that cannot be made: the other is told of, and nobody is asked to retry."""
-    from sqlalchemy import update
-
-    from experiments.storage.tables import exposure
-
     run(shop, "broken")
     run(shop, "well")
     for key in ("broken", "well"):
@@ -271,40 +276,149 @@ def test_one_that_fails_keeps_nobody_from_the_others(
 
 
 def test_a_look_without_new_data_reads_no_events(shop: Shop, watch: Watch) -> None:
-    """Between two looks nothing but lists is read; at a look without news the report is not made again."""
+    """A report is made once and not again before something that it reads has changed: somebody who signs in is not."""
     run(shop)
     met = visits(shop, "same", {"control": 300, "t1": 300}, 0.5)
     orders(shop, [v for v, _ in met[::10]], 0.6)
     asked: list[str] = []
     event.listen(shop.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
 
-    def reads(now: Micros) -> tuple[int, bool]:
+    def reports(now: Micros) -> bool:
         asked.clear()
         watch.round(now)
-        return len(asked), any("order_line" in statement for statement in asked)
+        return any("order_line" in statement for statement in asked)
 
-    assert reads(at(1))[1], "the first look makes the report"
-    reads(Micros(at(1) + LOOK_EVERY))  # its own alerts are news to it once
-    between, report = reads(Micros(at(1) + LOOK_EVERY + 60_000_000))
-    assert not report
-    look, report = reads(Micros(at(1) + 2 * LOOK_EVERY))
-    assert not report
-    assert between < look <= between + 30
+    assert reports(at(1)), "the first look makes the report"
+    assert not reports(Micros(at(1) + LOOK_EVERY))
+    with writing(shop.engine) as conn:
+        note_sign_in(conn, add_user(conn, "ann@shop.example", "viewer", at(1)), "password", at(1))
+    assert not reports(Micros(at(1) + 2 * LOOK_EVERY))
+    orders(shop, [met[1][0]], 1)
+    assert reports(Micros(at(1) + 3 * LOOK_EVERY))
+    with writing(shop.engine) as conn:
+        defining.amend(conn, shop.storefront, "same", {"name": "Another"}, "pm", at(1.1))
+    assert reports(Micros(at(1) + 4 * LOOK_EVERY))
+    assert reports(at(2.05)), "a day makes events ripe"
 
 
-def test_a_round_is_bounded_and_everybody_has_a_turn(shop: Shop, watch: Watch) -> None:
-    keys = [f"e{i}" for i in range(MOST_LOOKS + 5)]
+CHANGES: dict[str, Callable[[Shop], object]] = {
+    "a unit": lambda shop: visits(shop, "same", {"control": 1}, 0.9),
+    "a view of one": lambda shop: shop.expose(
+        {"visitor_id": "same-0.5-control-1", "experiment": "same", "variant": "control", "kind": "viewed",
+         "occurred_at": iso(at(0.9))}, now=at(0.9)),
+    "an edited order": lambda shop: orders(shop, ["same-0.5-control-0"], 0.6, "30.00", version=2),
+    "a refund": lambda shop: shop.convert(refund("r1", "o-same-0.5-control-0", "5.00"), now=at(0.9)),
+    "a crossover": lambda shop: shop.expose(
+        {"visitor_id": "same-0.5-control-1", "experiment": "same", "variant": "t1", "kind": "assigned",
+         "occurred_at": iso(at(0.9))}, now=at(0.9)),
+    "a link": lambda shop: shop.link("same-0.5-control-1", "ann", at(0.9)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_whatever_a_report_would_show_is_looked_at(shop: Shop, watch: Watch, what: str) -> None:
+    run(shop)
+    visits(shop, "same", {"control": 2, "t1": 2}, 0.5)
+    orders(shop, ["same-0.5-control-0"], 0.6)
+    watch.round(at(0.8))
+    before = marks(shop)
+    watch.round(at(0.85))
+    assert marks(shop) == before
+    CHANGES[what](shop)
+    watch.round(at(0.95))
+    assert marks(shop) != before
+
+
+def marks(shop: Shop) -> dict[str, str]:
+    """By which data each experiment was last looked at."""
+    with reading(shop.engine) as conn:
+        joined = watched.join(experiment_table, experiment_table.c.id == watched.c.experiment_id)
+        rows = conn.execute(select(experiment_table.c.key, watched.c.mark).select_from(joined))
+        return {row[0]: row[1] for row in rows}
+
+
+def crowd(shop: Shop, count: int) -> None:
+    """So many running experiments with a visitor each, and one more that is called `same`."""
+    run(shop, **GUARDED)
+    like = shop.view.experiments["same"]
+    with writing(shop.engine) as conn:
+        row = conn.execute(select(experiment_table).where(experiment_table.c.id == like.id)).one()._asdict()
+        more = [row | {"id": like.id + n, "key": f"e{n}", "seed": f"e{n}"} for n in range(1, count + 1)]
+        conn.execute(insert(experiment_table), more)
+        one = {"kind": "assigned", "unit_id": "v", "variant": "control", "at": at(0.5), "day": 0, "fingerprint": "0"}
+        units = [one | {"experiment_id": each["id"], "received_at": at(0.5)} for each in more]
+        conn.execute(insert(exposure), units)
+        seen = [{"experiment_id": each["id"], "at": START, "mark": "seen"} for each in more]
+        conn.execute(insert(watched), seen)
+
+
+def test_a_silent_shop_costs_a_few_queries_and_a_breach_is_found_in_the_next_round(shop: Shop) -> None:
+    count = 500
+    crowd(shop, count)
+    visits(shop, "same", {"control": 1, "t1": 1}, 0.5)
+    orders(shop, ["same-0.5-control-0"], 0.5)
+    watch, looked = Watch(shop.engine), [0]
+    watch.round(at(1), lambda: False)
+    _, found = watch.glances[shop.storefront.id]
+    with writing(shop.engine) as conn:  # as if each had been looked at by what it is now
+        for number, seen in found.items():
+            note_look(conn, ExperimentId(number), at(0.9), seen.mark)
+    asked: list[str] = []
+    event.listen(shop.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+
+    def go_on() -> bool:
+        looked[0] += 1
+        return looked[0] <= 1
+
+    for minute in range(5):
+        asked.clear()
+        assert watch.round(Micros(at(1) + minute * MINUTE), go_on) == []
+        assert len(asked) <= 20, asked
+    assert looked[0] == 0, "nobody is looked at closely"
+    buy(shop, "same", {"control": 0.3, "t1": 0.15}, 0.95)
+    with writing(shop.engine) as conn:  # the others share the storefront's orders: of all who wait it waited longest
+        conn.execute(update(watched).where(watched.c.experiment_id != like_of(shop)).values(at=at(0.95)))
+    told = watch.round(Micros(at(1) + 5 * MINUTE), go_on)
+    assert [(a.experiment, a.kind) for a in told] == [("same", "guardrail_breached")]
+
+
+def like_of(shop: Shop) -> int:
+    return shop.view.experiments["same"].id
+
+
+def test_those_with_new_data_are_looked_at_in_the_order_in_which_they_waited(shop: Shop) -> None:
+    """However little time a round has, everybody has a turn."""
+    keys = [f"e{i}" for i in range(7)]
     for key in keys:
         run(shop, key)
-    watch.round(at(1.1))
-    with reading(shop.engine) as conn:
-        first = {a.experiment for a in alerts(conn, shop.storefront.id, limit=1000) if a.kind == "no_exposures"}
-    assert len(first) == MOST_LOOKS
-    watch.round(Micros(at(1.1) + 60_000_000))
-    with reading(shop.engine) as conn:
-        found = {a.experiment for a in alerts(conn, shop.storefront.id, limit=1000) if a.kind == "no_exposures"}
-    assert found == set(keys)
-    assert DAY > LOOK_EVERY
+        visits(shop, key, {"control": 1, "t1": 1}, 0.5)
+    watch, order = Watch(shop.engine), []
+    for minute in range(4):
+        left = iter([True, True, False])
+        watch.round(Micros(at(1) + minute * MINUTE), lambda left=left: next(left))  # type: ignore[misc]  # bound now
+        order.append(set(marks(shop)))
+    assert [len(seen) for seen in order] == [2, 4, 6, 7]
+    orders(shop, ["e0-0.5-control-0"], 1)
+    again = Micros(at(1) + LOOK_EVERY + 2 * MINUTE)
+    before = marks(shop)
+    watch.round(again)
+    renewed = {key for key, mark in marks(shop).items() if mark != before[key]}
+    assert renewed == order[2], "those of the last minute were looked at less than a quarter of an hour ago"
+
+
+def test_a_glance_that_read_many_rows_is_not_made_again_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(shop)
+    visits(shop, "same", {"control": 50, "t1": 50}, 0.5)
+    watch = Watch(shop.engine)
+    monkeypatch.setattr("analysis.glance.ROWS_A_SECOND", 1)  # as if there were thousands of times as many
+    watch.round(at(1))
+    until, found = watch.glances[shop.storefront.id]
+    assert until == at(1) + 100 * SECOND
+    watch.round(Micros(at(1) + MINUTE))
+    assert watch.glances[shop.storefront.id][1] is found
+    run(shop, "new")
+    assert [a.experiment for a in watch.round(Micros(at(1) + 90 * SECOND)) if a.kind == "started"] == ["new"]
+    assert set(watch.glances[shop.storefront.id][1]) > set(found), "one that is new is not left waiting"
 
 
 def test_a_copy_keeps_what_it_pauses_for_and_no_dates(shop: Shop) -> None:
