@@ -16,10 +16,12 @@ from analysis.everybody_read import read_all_visitors
 from analysis.journal import read_ledger, return_days
 from analysis.lasted import Shipped
 from analysis.ledger import Ledger
+from analysis.ledger_sample import sample_of
 from analysis.monitoring import units_by_the_end
 from analysis.overlaps import Neighbour
 from analysis.parts import Entry, Method
 from analysis.price_changes import price_changes
+from analysis.reading import analyze_sample
 from analysis.report import Report
 from experiments.alerts import ACTOR, SAID
 from experiments.definition import WHOLE, Definition
@@ -59,6 +61,17 @@ def experiment_report(
     changes = price_changes(conn, storefront.id, storefront.currency, definition, since, as_of)
     everybody = read_all_visitors(conn, scope, order, facts.plan)
     return replace(found, all_visitors=everybody, price_changes=changes)
+
+
+def plain_report(conn: Connection, storefront: Storefront, experiment: Experiment, as_of: Micros) -> Report:
+    """The plan's metrics and the checks on them alone, as a forecast needs them: no other experiment is looked at."""
+    scope = scope_of(storefront, experiment, as_of)
+    definition = experiment.definition
+    plan = analysis_plan(experiment, planned_metrics(definition), as_of)
+    order = [definition.control.key, *(v.key for v in definition.variants if v.key != definition.control.key)]
+    counts = queries.count(conn, scope, order)
+    ledger = read_ledger(conn, scope, counts, day_number(as_of, storefront.zone))
+    return analyze_sample(sample_of(ledger, plan.metrics), plan)
 
 
 def scope_of(storefront: Storefront, experiment: Experiment, as_of: Micros) -> queries.Scope:

@@ -82,6 +82,17 @@ def person_rows(conn: Connection, storefront_id: StorefrontId, person: Person) -
     return found
 
 
+def event_rows(conn: Connection, storefront_id: StorefrontId, person: Person) -> dict[str, list[dict[str, Any]]]:
+    """What the person met and did: the rows of exposures and conversions alone, by table."""
+    person = _with_orders(conn, storefront_id, person)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for table, which in _places(conn, storefront_id, person):
+        if table in (exposure, conversion):
+            rows = [dict(row._mapping) for row in conn.execute(select(table).where(which))]
+            found.setdefault(table.name, []).extend(rows)
+    return found
+
+
 def delete_person(conn: Connection, storefront_id: StorefrontId, person: Person) -> dict[str, int]:
     """Delete every row about the person, and take them out of definitions; how many rows, by table."""
     person = _with_orders(conn, storefront_id, person)

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+import msgspec
+from sqlalchemy import Connection, Row, Select, Text, cast, insert, or_, select, update
 
 from experiments.definition import Definition, parse, to_json
 from experiments.errors import Conflict, NotFound
@@ -69,7 +71,7 @@ def add_experiment(
 
 def get_experiment(conn: Connection, storefront_id: StorefrontId, key: str) -> Experiment:
     """The experiment of that key; NotFound where the storefront has none."""
-    query = select(experiment).where(experiment.c.storefront_id == storefront_id, experiment.c.key == key)
+    query = _rows().where(experiment.c.storefront_id == storefront_id, experiment.c.key == key)
     row = conn.execute(query).first()
     if row is None:
         raise NotFound(f"There is no experiment {key!r}")
@@ -78,7 +80,7 @@ def get_experiment(conn: Connection, storefront_id: StorefrontId, key: str) -> E
 
 def holdback_of(conn: Connection, storefront_id: StorefrontId, key: str) -> Experiment | None:
     """The holdback that goes on measuring the winner of that experiment; None where it was shipped without one."""
-    query = select(experiment).where(experiment.c.storefront_id == storefront_id, experiment.c.follows == key)
+    query = _rows().where(experiment.c.storefront_id == storefront_id, experiment.c.follows == key)
     row = conn.execute(query).first()
     return None if row is None else _experiment(row)
 
@@ -87,7 +89,7 @@ def experiments(
     conn: Connection, storefront_id: StorefrontId, known: Mapping[int, Experiment] | None = None
 ) -> list[Experiment]:
     """Every experiment of a storefront, newest first; definitions `known` in the same version are not read again."""
-    query = select(experiment).where(experiment.c.storefront_id == storefront_id).order_by(experiment.c.id.desc())
+    query = _rows().where(experiment.c.storefront_id == storefront_id).order_by(experiment.c.id.desc())
     return [_experiment(row, known.get(row.id) if known else None) for row in conn.execute(query)]
 
 
@@ -118,13 +120,23 @@ def set_state(conn: Connection, before: Experiment, state: State, **values: obje
     return get_experiment(conn, before.storefront_id, before.key)
 
 
+def _rows() -> Select[Any]:
+    """Experiments with their definitions as text: one that was read before is known by it."""
+    return select(*(cast(c, Text).label(c.name) if c.name == "definition" else c for c in experiment.columns))
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str) -> Definition:
+    return parse(msgspec.json.decode(text))
+
+
 def _experiment(row: Row[tuple[object, ...]], known: Experiment | None = None) -> Experiment:
     return Experiment(
         id=ExperimentId(row.id),
         storefront_id=StorefrontId(row.storefront_id),
         state=row.state,
         seed=row.seed,
-        definition=known.definition if known and known.version == row.version else parse(row.definition),
+        definition=known.definition if known and known.version == row.version else _parsed(row.definition),
         fingerprint=row.fingerprint,
         version=row.version,
         created_at=row.created_at,

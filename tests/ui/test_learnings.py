@@ -1,77 +1,34 @@
 """The library of learnings: what was decided is found again, by few queries, and told to who plans the next test."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, insert, null, update
+from sqlalchemy import null, update
 from werkzeug.test import TestResponse
 
-from experiments.definition import parse, to_json
-from experiments.moment import DAY, Micros, micros
+from experiments.moment import DAY, Micros
 from experiments.service import defining
 from experiments.storage.database import reading, writing
 from experiments.storage.decisions import read_decision
 from experiments.storage.registry import get_experiment
 from experiments.storage.tables import decision as decision_table
-from experiments.storage.tables import experiment as experiment_table
 from tests.shop import NOW, Shop, experiment, exposed, open_shop, order
 from tests.ui.browser import Browser
-from tests.ui.test_many import counted
+from tests.ui.crowded import fill_decided
+from tests.ui.statements import counted
 from webapp import deciding
 
 Api = Callable[..., TestResponse]
 PATH = "/s/shop/learnings/"
 MANY = 500
-OFFERS = ("bundle", "upsell", "cross_sell")
-DAY_ONE = micros(datetime(2026, 1, 1, 12, tzinfo=UTC))
-
-
-def gist(number: int) -> dict[str, Any]:
-    """One of many: lifts of 1% to 5%, of three kinds at two touchpoints."""
-    lift = 0.01 + 0.01 * (number % 5)
-    return {
-        "name": f"Experiment {number}", "hypothesis": f"Because {number}", "placement": "cart",
-        "touchpoint": ("cart", "checkout")[number % 2], "metric": "revenue_per_visitor", "direction": "increase",
-        "categories": ["Tea"] if number % 4 else ["Mugs"], "units": 1000,
-        "effects": [{
-            "variant": "t", "offer": OFFERS[number % 3], "depth": (0.0, 0.1, 0.15, 0.3)[number % 4],
-            "estimate": lift, "low": lift - 0.02, "high": lift + 0.02, "standard_error": 0.01,
-        }],
-    }  # fmt: skip
-
-
-def fill(conn: Connection, shop: Shop, number: int = MANY) -> None:
-    """Decided experiments as the store keeps them, many at once; the report itself is large, and not read."""
-    definition = parse(experiment("e-0"))
-    rows = [
-        {
-            "storefront_id": shop.storefront.id, "key": f"{shop.storefront.key}-e-{n}", "placement": "cart",
-            "state": "decided", "seed": "e", "definition": to_json(definition), "fingerprint": "f", "version": 1,
-            "created_at": NOW, "started_at": NOW, "stopped_at": NOW, "decided_at": DAY_ONE + n * DAY // 4,
-            "decision": {"decision": "ship" if n % 2 else "do_not_ship", "variant": "t" if n % 2 else None,
-                         "reason": f"Reason {n}", "by": "ann@shop.example"},
-        }
-        for n in range(number)
-    ]  # fmt: skip
-    conn.execute(insert(experiment_table), rows)
-    ids = conn.execute(experiment_table.select().where(experiment_table.c.storefront_id == shop.storefront.id)).all()
-    conn.execute(insert(decision_table), [
-        {
-            "experiment_id": row.id, "decided_at": row.decided_at, "data_until": row.decided_at, "fingerprint": "f",
-            "code_version": "1", "report": {"reason": "x" * 1000}, "gist": gist(int(row.key.rpartition("-")[2])),
-        }
-        for row in ids
-    ])  # fmt: skip
 
 
 @pytest.fixture
 def many(shop: Shop) -> Shop:
     """A shop that has decided much."""
     with writing(shop.engine) as conn:
-        fill(conn, shop)
+        fill_decided(conn, shop, MANY, NOW)
     return shop
 
 
@@ -133,7 +90,7 @@ def test_what_they_come_to_is_given_with_a_prior_that_is_a_hint(many: Shop, api:
 def test_a_key_sees_its_own_storefront_and_a_person_all(many: Shop, api: Api, editor: Browser) -> None:
     other = open_shop(many.engine, "other", products=False)
     with writing(many.engine) as conn:
-        fill(conn, other, 5)
+        fill_decided(conn, other, 5, NOW)
     assert len(api("get", "/api/v1/learnings").json["learnings"]) == MANY
     assert "505 experiments" in editor.text(PATH)
     assert "5 experiments" in editor.text(f"{PATH}?storefront=other")

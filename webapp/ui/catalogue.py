@@ -19,6 +19,7 @@ from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.experiments import the_view
 from webapp.ui.person import here, page
+from webapp.ui.products import search
 
 blueprint = Blueprint("catalogue", __name__, url_prefix="/s/<storefront>/catalogue")
 
@@ -50,7 +51,7 @@ def listing() -> ResponseReturnValue:
 @page()
 def options() -> ResponseReturnValue:
     """The products that fit what is being typed, as options for a product field."""
-    found = search(list(the_view().catalogue), request.args.get("q", ""))[:FOUND]
+    found = search(the_view().catalogue, request.args.get("q", ""))[:FOUND]
     return render_template("_product_options.html", products=found)
 
 
@@ -130,12 +131,6 @@ def read_csv(content: bytes, currency: str) -> tuple[list[Product], list[RowErro
     return products, wrong
 
 
-def search(products: list[Product], words: str) -> list[Product]:
-    """The products in whose id, title or category every word occurs."""
-    wanted = words.lower().split()
-    return [p for p in products if all(w in f"{p.product_id} {p.title} {p.category}".lower() for w in wanted)]
-
-
 def _values(row: dict[str, str]) -> dict[str, object]:
     if row.pop("", None):
         raise Invalid.at("", "has more cells than the first line names columns")
@@ -154,16 +149,16 @@ def _values(row: dict[str, str]) -> dict[str, object]:
 
 
 def _show(problem: str | None = None, wrong: list[RowError] | None = None) -> str:
-    products = list(the_view().catalogue)
+    catalogue = the_view().catalogue
     words = request.args.get("q", "")
-    found = search(products, words)
+    found = search(catalogue, words)
     number = request.args.get("page", 1, type=int)
     pages = max(1, -(-len(found) // PAGE))
     number = min(max(1, number), pages)
     return render_template(
         "catalogue.html",
         products=found[(number - 1) * PAGE : number * PAGE],
-        total=len(products),
+        total=len(catalogue),
         found=len(found),
         page=number,
         pages=list(_near(number, pages)),

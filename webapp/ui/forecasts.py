@@ -7,7 +7,7 @@ from typing import TypeVar
 from flask import current_app
 from sqlalchemy import Connection
 
-from analysis.experiment import experiment_report
+from analysis.experiment import plain_report
 from analysis.forecast import Duration, Past, arrivals, duration, past_of, share_taken
 from experiments.definition import Definition
 from experiments.errors import Invalid, NotEstimable
@@ -84,7 +84,7 @@ def _arrivals(conn: Connection, storefront: Storefront, there: Sequence[Experime
 def _past(conn: Connection, storefront: Storefront, there: Sequence[Experiment], at: Micros) -> Past | None:
     newest = sorted(there, key=lambda e: e.started_at or 0, reverse=True)[:LOOKED_AT]
     for experiment in newest:
-        found = past_of(experiment.key, experiment_report(conn, storefront, experiment, at))
+        found = past_of(experiment.key, plain_report(conn, storefront, experiment, at))
         if found is not None:
             return found
     return None

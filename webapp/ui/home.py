@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user
 from sqlalchemy import Connection
 
-from analysis.experiment import experiment_report
 from experiments.identifiers import ExperimentId
 from experiments.lifecycle import MEASURING
 from experiments.moment import DAY, SECOND, Micros, day_number, micros
@@ -18,12 +16,13 @@ from experiments.reviews import standing as review_standing
 from experiments.storage.alerts import Alert, alerts
 from experiments.storage.database import reading
 from experiments.storage.drafts import Draft, drafts
-from experiments.storage.registry import Experiment, get_experiment
+from experiments.storage.registry import Experiment
 from experiments.storage.reviews import reviews_by_experiment
 from experiments.storage.storefronts import Placement, placements
 from experiments.storage.tallies import daily_units
 from webapp.clock import now
 from webapp.lab import the_lab
+from webapp.reading import kept_report
 from webapp.ui.alert_words import ALERTS
 from webapp.ui.experiments import SHELVES, known_experiments
 from webapp.ui.person import here, page
@@ -104,17 +103,10 @@ def show() -> ResponseReturnValue:
 @page()
 def standing(key: str) -> ResponseReturnValue:
     """Whether a running experiment is well, and whether its rule has decided: in a line, for home."""
-    kept: dict[tuple[int, str], tuple[Micros, dict[str, Any]]]
-    kept = current_app.extensions.setdefault("offerlab_standings", {})
-    at = now()
-    held = kept.get((here().id, key))
-    if held is None or at - held[0] > MAY_LAG:
-        with reading(the_lab().engine) as conn:
-            report = experiment_report(conn, here(), get_experiment(conn, here().id, key), at)
-        failed = [check.check for check in report.checks if check.status == "fail"]
-        held = at, {"failed": failed, "decision": report.verdict.decision, "variant": report.verdict.variant}
-        kept[here().id, key] = held
-    return render_template("_standing.html", key=key, **held[1])
+    report = kept_report(here(), key, lag=MAY_LAG).report
+    failed = [check.check for check in report.checks if check.status == "fail"]
+    verdict = report.verdict
+    return render_template("_standing.html", key=key, failed=failed, decision=verdict.decision, variant=verdict.variant)
 
 
 def _told(known: Sequence[Experiment], told: Sequence[Alert]) -> Iterator[Need]:

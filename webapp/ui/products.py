@@ -1,6 +1,6 @@
 """Products as people name them on the define page: by id, or by their exact title."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 from experiments.catalogue import Catalogue, Product
@@ -14,6 +14,7 @@ LISTED = 400
 # a catalogue lives as long as its snapshot: with 100,000 products nobody waits for its titles at each keystroke
 _titles: "WeakKeyDictionary[Catalogue, Mapping[str, Product | None]]" = WeakKeyDictionary()
 _costless: "WeakKeyDictionary[Catalogue, int]" = WeakKeyDictionary()
+_searched: "WeakKeyDictionary[Catalogue, Sequence[tuple[str, Product]]]" = WeakKeyDictionary()
 
 
 def product_finder(catalogue: Catalogue) -> Callable[[str], Product | None]:
@@ -43,6 +44,19 @@ def listed(named: Iterable[str], catalogue: Catalogue) -> list[Product]:
     if len(catalogue) <= LISTED:
         return list(catalogue)
     return [product for text in dict.fromkeys(named) if (product := catalogue.get(text)) is not None]
+
+
+def search(catalogue: Catalogue, words: str) -> list[Product]:
+    """The products in whose id, title or category every word occurs."""
+    wanted = words.lower().split()
+    if not wanted:
+        return list(catalogue)
+    if catalogue not in _searched:
+        _searched[catalogue] = [(f"{p.product_id} {p.title} {p.category}".lower(), p) for p in catalogue]
+    found = _searched[catalogue]
+    for word in wanted:  # one after the other: the first one leaves few
+        found = [one for one in found if word in one[0]]
+    return [product for _, product in found]
 
 
 def without_cost(catalogue: Catalogue) -> int:

@@ -72,7 +72,7 @@ def contents(read: Read, address: Callable[..., str]) -> dict[str, Any]:
         "units": sum(units for _, units, _ in report.variants),
         "can": allowed(read.experiment.state),
         "say": say,
-        "pictures": report_pictures.pictures(report, say),
+        "pictures": report_pictures.kept_pictures(read, say),
         "tables": part_tables(report),
         "address": address,
         **WORDS,

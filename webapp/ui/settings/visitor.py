@@ -11,10 +11,11 @@ from flask_babel import gettext
 from experiments.assignment import Trace
 from experiments.errors import Invalid
 from experiments.moment import Micros
-from experiments.service.erasing import person_data, person_of
+from experiments.service.erasing import person_of
 from experiments.service.serving import AssignmentRequest, answer, decide, explanation
 from experiments.shape import convert
 from experiments.storage.database import reading
+from experiments.storage.people import event_rows
 from experiments.storage.storefronts import placements
 from webapp.api.intake import held
 from webapp.clock import now
@@ -82,7 +83,7 @@ def _request(typed: Any) -> dict[str, Any]:
 def _events(visitor_id: str) -> list[Event]:
     names = {e.id: key for key, e in the_view().experiments.items()}
     with reading(the_lab().engine) as conn:
-        rows = person_data(conn, here(), person_of(conn, here().id, visitor_id, None))
+        rows = event_rows(conn, here().id, person_of(conn, here().id, visitor_id, None))
     met = [
         Event(row["at"], row["kind"], names.get(row["experiment_id"]), row["variant"], None, None)
         for row in rows.get("exposure", ())
