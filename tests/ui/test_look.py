@@ -7,12 +7,17 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import write_po
 
 from tests.shop import Shop
-from tests.ui.browser import Browser
+from tests.ui.browser import Browser, Form
 from webapp.ui.language import is_complete, languages
 
 
+def frame_form(browser: Browser, action: str) -> Form:
+    """A form of the frame of a page."""
+    return next(f for f in (browser.form("/s/shop/catalogue/", n) for n in range(4)) if f.action == action)
+
+
 def look(browser: Browser, **chosen: str) -> int:
-    form = next(f for f in (browser.form("/s/shop/catalogue/", n) for n in range(4)) if f.action == "/look")
+    form = frame_form(browser, "/look")
     for name, value in chosen.items():
         form.set(name, value)
     answer = browser.send(form, "")
@@ -25,7 +30,8 @@ def test_dark_and_light_outlive_the_session(editor: Browser, shop: Shop) -> None
     look(editor, theme="dark")
     assert 'data-theme="dark"' in editor.text("/s/shop/catalogue/")
     assert '<meta name="color-scheme" content="dark">' in editor.text("/s/shop/catalogue/")
-    editor.send(editor.form("/s/shop/catalogue/", 0), "")
+    editor.send(frame_form(editor, "/logout"), "")
+    assert editor.get("/s/shop/catalogue/").status_code == 302
     assert 'data-theme="dark"' in editor.get("/login").text
 
 
@@ -36,7 +42,7 @@ def test_what_nobody_offered_cannot_be_chosen(editor: Browser, shop: Shop) -> No
 
 
 def test_the_way_back_is_never_another_site(editor: Browser, shop: Shop) -> None:
-    form = next(f for f in (editor.form("/s/shop/catalogue/", n) for n in range(4)) if f.action == "/look")
+    form = frame_form(editor, "/look")
     assert editor.send(form.set("next", "https://evil.example/").set("theme", "dark"), "").location == "/"
 
 
