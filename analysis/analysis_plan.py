@@ -24,7 +24,8 @@ class AnalysisPlan:
     `sequential` is False for a test read once, True for a confidence sequence, or the method's name; `planned_units`
     (of control and one variant together) or `target_lift`, `looks` and `spending` are as in Monitoring. `complete` says
     that no more data will come; `permutations`, drawn from `seed`, arbitrate where a normal approximation is not safe.
-    `rule` says when a variant is shipped; an experiment's report waits until `minimum_days` have passed.
+    `rule` says when a variant is shipped; an experiment's report waits until `minimum_days` have passed. `segments` are
+    the groups that will be compared whatever the result; others are looked at besides.
     Without roles the first metric is the primary one for the verdict. Raises Invalid.
     """
 
@@ -49,6 +50,7 @@ class AnalysisPlan:
     seed: int = 0
     experiment: str | None = None
     as_of: str | None = None
+    segments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         keys = [m.key for m in self.metrics]

@@ -29,6 +29,7 @@ from analysis.sensitivity import sensitivity
 from analysis.series import cumulative, daily
 from analysis.since_entry import since_entry
 from analysis.traffic import Traffic, traffic
+from analysis.traits import Trait, trait_levels
 from analysis.worth import worth
 from experiments.errors import NotFound
 from experiments.lifecycle import MEASURING, State
@@ -66,6 +67,7 @@ class Facts:
     timeline: tuple[Entry, ...] = ()
     shipped: Shipped | None = None
     """Of a holdback, what it follows."""
+    traits: tuple[Trait, ...] = ()
 
     @property
     def days(self) -> float:
@@ -80,7 +82,8 @@ def compose(ledger: Ledger, facts: Facts, only: str | None = None, brief: bool =
     there.
     """
     plan = facts.plan
-    cut = {} if brief else {f"{segment}:{level}": part for segment, level, part in levels(ledger)}
+    found = () if brief else (*trait_levels(ledger, facts.traits), *levels(ledger))
+    cut = {f"{segment}:{level}": part for segment, level, part in found}
     if only is not None:
         if only not in cut:
             raise NotFound(f"There is no {only!r} to look at: there are {', '.join(cut)}")

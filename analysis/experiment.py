@@ -23,6 +23,7 @@ from analysis.parts import Entry, Method
 from analysis.price_changes import price_changes
 from analysis.reading import analyze_sample
 from analysis.report import Report
+from analysis.traits_read import read_traits
 from experiments.alerts import ACTOR, SAID
 from experiments.definition import WHOLE, Definition
 from experiments.errors import NotFound
@@ -109,6 +110,7 @@ def facts_of(
         neighbours=() if alone else tuple(_neighbours(conn, storefront, experiment, scope, ledger)),
         timeline=_timeline(conn, storefront, experiment, as_of),
         shipped=None if experiment.follows is None else _shipped(conn, storefront, experiment, experiment.follows),
+        traits=() if alone else read_traits(conn, scope, counts, ledger, definition.analysis.segments),
     )  # fmt: skip
 
 
@@ -162,6 +164,7 @@ def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Mi
         correction=definition.analysis.correction,
         rule=definition.rule,
         minimum_days=definition.analysis.minimum_days,
+        segments=tuple(definition.analysis.segments),
         complete=experiment.state in {"stopped", "decided", "archived"},
         experiment=experiment.key,
         as_of=iso(as_of),
