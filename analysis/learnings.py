@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
+import numpy as np
+from scipy.special import erfcx, ndtr
+
 from analysis.bayes import NormalPrior
 from analysis.segments import Pooled, pool, shrink
 
@@ -58,6 +61,38 @@ class Summary:
         if self.pooled is None:
             return None
         return NormalPrior(self.pooled.mean, max(_spread(self.pooled), NARROWEST))
+
+    @property
+    def mde(self) -> float | None:
+        """A lift to plan for: their common effect, or where that is no gain, the most that can be hoped for.
+
+        None where nothing is known, or nine in ten new ones are expected to gain nothing.
+        """
+        if self.pooled is None or self.high is None or self.high <= 0:
+            return None
+        return self.pooled.mean if self.pooled.mean > 0 else self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Win:
+    """What is to be expected of a test that wins: how likely that is, what it will show, and what is true of it."""
+
+    chance: float
+    shown: float
+    true: float
+
+
+def if_it_wins(prior: NormalPrior, standard_error: float, critical: float) -> Win:
+    """What a test with this standard error comes to, on average, where it shows an effect above so many of them.
+
+    `shown` exceeds `true` by the winner's curse: means of a normal effect and of its estimate where that is past the
+    limit (Tallis 1961; the chance is O'Hagan, Stevens & Campbell's assurance, 2005).
+    """
+    seen = float(np.hypot(prior.standard_deviation, standard_error))
+    away = (critical * standard_error - prior.mean) / seen
+    hazard = float(np.sqrt(2 / np.pi) / erfcx(away / np.sqrt(2)))  # the density over the tail, however far away
+    true = prior.mean + prior.standard_deviation**2 / seen * hazard
+    return Win(float(ndtr(-away)), prior.mean + seen * hazard, true)
 
 
 def shrunken(found: Sequence[Found]) -> Mapping[tuple[int, str], tuple[float, float]]:

@@ -1,15 +1,17 @@
 """The library of learnings as pages and API ask for it: what is searched, what is found, and what it comes to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
 import msgspec
+from sqlalchemy import Connection
 
-from analysis.learnings import Found, Summary, shrunken, summaries
+from analysis.learnings import Found, Summary, hint, shrunken, summaries
+from experiments.identifiers import StorefrontId
 from experiments.moment import Micros, moment
-from experiments.storage.learnings import Learning
+from experiments.storage.learnings import Learning, read_learnings
 
 Depth = Literal["none", "up_to_10", "up_to_20", "over_20"]
 DEPTHS: Mapping[Depth, tuple[float, float]] = {
@@ -144,3 +146,29 @@ def _text(learning: Learning) -> str:
     gist = learning.gist
     words = (learning.key, gist["name"], gist["hypothesis"], learning.decision.get("reason") or "", gist["placement"])
     return " ".join([*words, *gist["categories"]]).lower()
+
+
+def similar_tests(
+    conn: Connection, metric: str, offer: str | None = None, touchpoint: str | None = None,
+    storefronts: Iterable[StorefrontId] | None = None,
+) -> Summary:  # fmt: skip
+    """What decided experiments like the next one found: of its metric, offer type and touchpoint, as far as known."""
+    known = read_learnings(conn, None if storefronts is None else list(storefronts))
+    return hint([f for learning in known for f in effects(learning)], metric, offer, touchpoint)
+
+
+def summary_json(summary: Summary) -> dict[str, Any]:
+    """One kind of experiments: lifts signed so that more is better."""
+    pooled, prior = summary.pooled, summary.prior
+    return {
+        "offer": summary.offer,
+        "metric": summary.metric,
+        "touchpoint": summary.touchpoint,
+        "tests": summary.tests,
+        "mean": None if pooled is None else pooled.mean,
+        "standard_error": None if pooled is None else pooled.standard_error,
+        "between": None if pooled is None else pooled.between,
+        "expected": None if pooled is None else {"low": summary.low, "high": summary.high},
+        "mde": summary.mde,
+        "prior": None if prior is None else {"mean": prior.mean, "standard_deviation": prior.standard_deviation},
+    }

@@ -1,8 +1,12 @@
 """The library of learnings: what was decided is found again, by few queries, and told to who plans the next test."""
 
+import json
+import re
 from collections.abc import Callable
+from html import unescape
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from sqlalchemy import null, update
 from werkzeug.test import TestResponse
@@ -18,6 +22,7 @@ from tests.ui.browser import Browser
 from tests.ui.crowded import fill_decided
 from tests.ui.statements import counted
 from webapp import deciding
+from webapp.cli.plan import plan
 
 Api = Callable[..., TestResponse]
 PATH = "/s/shop/learnings/"
@@ -85,6 +90,59 @@ def test_what_they_come_to_is_given_with_a_prior_that_is_a_hint(many: Shop, api:
     assert "What experiments like it found" in plan
     assert "As a prior on the lift" in plan
     assert "winner's curse" in editor.text(PATH)
+    assert whole["mde"] == whole["mean"]
+
+
+ASKED = "metric=revenue_per_visitor&baseline=2&deviation=10&daily=4000&mde=8%25"
+
+
+def test_the_planner_takes_its_lift_from_earlier_tests_and_says_what_a_win_comes_to(
+    many: Shop, editor: Browser
+) -> None:
+    page = editor.text(f"/s/shop/planner/?{ASKED}&offer=bundle")
+    assert "what wins looks larger than it is" in page
+    [link] = re.findall(r'href="([^"]+)">Plan for a lift of \+3', page)
+    assert "mde=3%25" in link
+    assert "offer=bundle" in link
+    taken = editor.text(unescape(link))
+    assert re.search(r"A lift of \+3(\.0)?% (needs|cannot be found)", taken)
+    unknown = editor.text("/s/shop/planner/?metric=conversion&baseline=3%25&daily=4000&offer=bundle")
+    assert "Plan for a lift" not in unknown
+
+
+def test_a_definition_is_told_what_earlier_tests_of_its_kind_found(many: Shop, editor: Browser) -> None:
+    variants = [
+        {"key": "control", "weight": 5000, "offer": {"type": "none"}},
+        {"key": "bundle", "weight": 5000, "offer": {"type": "bundle", "pick": "explicit", "items": ["A1", "B2"],
+                                                    "discount": {"percent": "10"}}},
+    ]  # fmt: skip
+    many.define(experiment("like", variants=variants), start=False)
+    page = editor.text("/s/shop/experiments/like/edit")
+    assert "A hint from earlier tests:" in page
+    assert "Bundle: in 84 experiments" in page or "Bundle: in 83 experiments" in page
+
+
+def test_the_command_says_what_earlier_tests_found_and_plans_by_it(many: Shop, sqlite_url: str) -> None:
+    given = ["--baseline", "2", "--metric", "mean", "--standard-deviation", "10", "--daily-visitors", "4000"]
+    like = ["--like", "revenue_per_visitor", "--offer", "bundle", "--storefront", "shop", "--database", sqlite_url]
+    made = CliRunner().invoke(plan, [*given, *like, "--format", "json"])
+    assert made.exit_code == 0, made.output
+    found = json.loads(made.stdout)
+    earlier = found["earlier"]
+    assert earlier["mean"] == pytest.approx(0.03, abs=0.002)
+    assert found["mde"]["lift"] == pytest.approx(earlier["mde"])
+    assert 0 < earlier["if_it_wins"]["true"] < earlier["if_it_wins"]["shown"]
+    said = CliRunner().invoke(plan, [*given, *like, "--mde", "5%"]).output
+    assert "earlier tests" in said
+    assert "a hint" in said
+    assert "if it wins" in said
+    alone = CliRunner().invoke(plan, [*given, "--mde", "5%", "--format", "json"])
+    assert "earlier" not in json.loads(alone.stdout)
+    assert CliRunner().invoke(plan, given).exit_code == 2
+    assert "go with --like" in CliRunner().invoke(plan, [*given, "--mde", "5%", "--offer", "bundle"]).output
+    unknown = ["--like", "aov", "--database", sqlite_url]
+    assert "too few" in CliRunner().invoke(plan, [*given, *unknown]).output
+    assert "too few" in CliRunner().invoke(plan, [*given, *unknown, "--mde", "5%"]).output
 
 
 def test_a_key_sees_its_own_storefront_and_a_person_all(many: Shop, api: Api, editor: Browser) -> None:

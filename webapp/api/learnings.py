@@ -4,14 +4,13 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from analysis.learnings import Summary
 from experiments.moment import iso
 from experiments.shape import convert
 from experiments.storage.database import reading
 from experiments.storage.learnings import read_learnings
 from webapp.api.management import authenticate, json_answer, the_storefront
 from webapp.lab import the_lab
-from webapp.learned import Entry, Search, library
+from webapp.learned import Entry, Search, library, summary_json
 
 blueprint = Blueprint("learning_list", __name__, url_prefix="/api/v1")
 blueprint.before_request(authenticate)
@@ -64,20 +63,4 @@ def entry_json(entry: Entry) -> dict[str, Any]:
             }
             for line in entry.lines
         ],
-    }
-
-
-def summary_json(summary: Summary) -> dict[str, Any]:
-    """One kind of experiments: lifts signed so that more is better."""
-    pooled, prior = summary.pooled, summary.prior
-    return {
-        "offer": summary.offer,
-        "metric": summary.metric,
-        "touchpoint": summary.touchpoint,
-        "tests": summary.tests,
-        "mean": None if pooled is None else pooled.mean,
-        "standard_error": None if pooled is None else pooled.standard_error,
-        "between": None if pooled is None else pooled.between,
-        "expected": None if pooled is None else {"low": summary.low, "high": summary.high},
-        "prior": None if prior is None else {"mean": prior.mean, "standard_deviation": prior.standard_deviation},
     }

@@ -7,8 +7,12 @@ import click
 import orjson
 
 from experiments.errors import Invalid
+from experiments.metrics import BUILT_IN
+from experiments.touchpoints import TOUCHPOINTS
+from webapp.cli import options
 
 if TYPE_CHECKING:  # scipy is imported when a plan is made, not when --help is asked for
+    from analysis.learnings import Summary, Win
     from analysis.plan import Plan
     from analysis.power import Baseline, Design
 
@@ -31,10 +35,13 @@ class Share(click.ParamType[float]):
 
 
 _SHARE = Share()
+OFFERS = ("upsell", "cross_sell", "bundle")
 _OPTIONS = (
     click.option("--baseline", required=True, type=_SHARE, help="What control does: 0.03 or 3% for a proportion."),
     click.option(
-        "--mde", required=True, type=_SHARE, help="Smallest lift worth finding, relative: 5% or 0.05; -5% for a fall."
+        "--mde",
+        type=_SHARE,
+        help="Smallest lift worth finding, relative: 5% or 0.05; -5% for a fall. Needed, unless --like knows one.",
     ),
     click.option("--daily-visitors", required=True, type=float, help="New visitors a day that enter the experiment."),
     click.option("--variants", default=2, show_default=True, help="Variants, control included."),
@@ -74,6 +81,11 @@ _OPTIONS = (
     click.option("--looks", default=14, show_default=True, help="Looks until the end, unless fixed."),
     click.option("--one-sided", is_flag=True, help="Look only in the direction of the mde."),
     click.option("--weeks", default=8, show_default=True, type=click.IntRange(1, 104), help="Weeks at most."),
+    click.option("--like", metavar="METRIC", help="Say what decided tests on this metric found, by its key: a hint."),
+    click.option("--offer", type=click.Choice(OFFERS), help="Of them, those of this offer type."),
+    click.option("--touchpoint", type=click.Choice(TOUCHPOINTS), help="Of them, those here, where there are enough."),
+    click.option("--storefront", metavar="KEY", help="Of them, this storefront's.  [default: all]"),
+    options.database,
     click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True),
 )
 
@@ -86,10 +98,15 @@ def _with_options(command: Any) -> Any:
 
 @click.command
 @_with_options
-def plan(form: str, mde: float, daily_visitors: float, weeks: int, **given: Any) -> None:
+def plan(form: str, mde: float | None, daily_visitors: float, weeks: int, **given: Any) -> None:
     """Sample size, duration, and the smallest lift that each week can find."""
     from analysis.plan import plan as plan_for
 
+    like = _like(given)
+    if mde is None:
+        if like is None or like.mde is None:
+            raise click.UsageError("a plan needs --mde" + (": --like knows too few tests that gained" if like else ""))
+        mde = -like.mde if _falls(given["like"]) else like.mde
     if not 0 < daily_visitors < math.inf:
         raise click.BadParameter(f"{daily_visitors:g} is not above 0", param_hint="--daily-visitors")
     try:
@@ -99,7 +116,66 @@ def plan(form: str, mde: float, daily_visitors: float, weeks: int, **given: Any)
         found = plan_for(baseline, baseline.effect(mde), _design(mde, given), daily_visitors, weeks)
     except Invalid as error:
         raise click.UsageError(str(error)) from error
-    click.echo(orjson.dumps(as_json(found), option=orjson.OPT_INDENT_2).decode() if form == "json" else as_table(found))
+    if form == "json":
+        click.echo(orjson.dumps(as_json(found) | _earlier_json(found, like), option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo("\n".join([as_table(found), *_earlier_lines(found, like)]))
+
+
+def _like(given: dict[str, Any]) -> "Summary | None":
+    """What decided tests like it found, where that was asked."""
+    metric = given["like"]
+    if metric is None:
+        if given["offer"] or given["touchpoint"] or given["storefront"]:
+            raise click.UsageError("--offer, --touchpoint and --storefront go with --like METRIC")
+        return None
+    from experiments.storage.database import reading
+    from experiments.storage.storefronts import get_storefront
+    from webapp.learned import similar_tests
+
+    with options.opened(given["database"]) as engine, reading(engine) as conn:
+        only = None if given["storefront"] is None else [get_storefront(conn, given["storefront"]).id]
+        return similar_tests(conn, metric, given["offer"], given["touchpoint"], only)
+
+
+def _falls(metric: str) -> bool:
+    known = BUILT_IN.get(metric)
+    return known is not None and known.direction == "decrease"
+
+
+def _win(found: "Plan", like: "Summary") -> "Win | None":
+    from scipy.special import ndtri
+
+    from analysis.learnings import if_it_wins
+
+    if like.prior is None or found.lift is None:
+        return None
+    design = found.design
+    return if_it_wins(like.prior, abs(found.lift) / (design.critical + float(ndtri(design.power))), design.critical)
+
+
+def _earlier_json(found: "Plan", like: "Summary | None") -> dict[str, Any]:
+    from webapp.learned import summary_json
+
+    if like is None:
+        return {}
+    win = _win(found, like)
+    expected = None if win is None else {"chance": win.chance, "shown": win.shown, "true": win.true}
+    return {"earlier": summary_json(like) | {"if_it_wins": expected}}
+
+
+def _earlier_lines(found: "Plan", like: "Summary | None") -> list[str]:
+    """What earlier tests say, as a hint: no part of the plan was computed from it, but for a missing --mde."""
+    if like is None:
+        return []
+    if like.pooled is None or (win := _win(found, like)) is None:
+        return ["", f"earlier tests   {like.tests} like it: too few to expect anything"]
+    span = f"80% of new ones expected between {like.low:+.2%} and {like.high:+.2%}"
+    return [
+        "",
+        f"earlier tests   {like.tests} like it: on average {like.pooled.mean:+.2%}, {span} (a hint; above 0 is better)",
+        f"if it wins      chance {win.chance:.0%}; it will show {win.shown:+.2%} on average, {win.true:+.2%} is true",
+    ]
 
 
 def _baseline(given: dict[str, Any]) -> "Baseline":

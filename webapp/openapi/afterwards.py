@@ -100,7 +100,8 @@ class Prior(msgspec.Struct, frozen=True):
 class KindSummary(msgspec.Struct, frozen=True):
     """What one kind comes to, signed so that more is better; `expected` holds four in five new ones.
 
-    `touchpoint` is null where it is about all; numbers are null under three experiments.
+    `mde` is a lift to plan for: their mean, or the upper end of `expected` where that is no gain. `touchpoint` is null
+    where it is about all; numbers are null under three experiments.
     """
 
     offer: str
@@ -111,6 +112,7 @@ class KindSummary(msgspec.Struct, frozen=True):
     standard_error: float | None
     between: float | None
     expected: Span | None
+    mde: float | None
     prior: Prior | None
 
 

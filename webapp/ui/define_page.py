@@ -29,9 +29,10 @@ from webapp.lab import the_lab
 from webapp.ui import checklist, sentences
 from webapp.ui.definition_form import NEW_PLACEMENT, DefinitionForm
 from webapp.ui.experiments import known_experiments, the_view
-from webapp.ui.forecasts import forecast
+from webapp.ui.forecasts import earlier_tests, forecast
 from webapp.ui.form_errors import label, place
 from webapp.ui.form_steps import show_blank_rows
+from webapp.ui.learnings import said
 from webapp.ui.overlaps import overlaps
 from webapp.ui.person import here
 from webapp.ui.previews import previews
@@ -71,6 +72,7 @@ def context(shown: Shown) -> dict[str, Any]:
         slots = placements(conn, here().id)
         library, own = saved_offers(conn, here().id), saved_metrics(conn, here().id)
         past = forecast(conn, here(), value["placement"], definition, known, _daily(form), at)
+        like = earlier_tests(conn, here(), definition, slots, at)
         review = review_state(conn, here().review, before) if before is not None else None
     if shown.write_hypothesis:
         named = {slot.key: slot.name for slot in slots}
@@ -102,6 +104,8 @@ def context(shown: Shown) -> dict[str, Any]:
         "definition": definition,
         "overlaps": others,
         "forecast": past,
+        "like": like,
+        "like_said": said,
         "similar": similar(form, known) if before is None else [],
         "templates": TEMPLATES,
         "copies": known[:20] if before is None else [],

@@ -9,12 +9,14 @@ from sqlalchemy import Connection
 
 from analysis.experiment import plain_report
 from analysis.forecast import Duration, Past, arrivals, duration, past_of, share_taken
+from analysis.learnings import Summary
 from experiments.definition import Definition
 from experiments.errors import Invalid, NotEstimable
 from experiments.moment import SECOND, Micros, day_number
 from experiments.storage.registry import Experiment
-from experiments.storage.storefronts import Storefront
+from experiments.storage.storefronts import Placement, Storefront
 from experiments.storage.tallies import daily_units
+from webapp.learned import similar_tests
 
 DAYS = 14
 """How far back visitors are counted."""
@@ -88,6 +90,19 @@ def _past(conn: Connection, storefront: Storefront, there: Sequence[Experiment],
         if found is not None:
             return found
     return None
+
+
+def earlier_tests(
+    conn: Connection, storefront: Storefront, definition: Definition | None, slots: Sequence[Placement], at: Micros
+) -> Summary | None:
+    """What decided experiments like this one found; of its offer type where its variants show one, else of any."""
+    if definition is None:
+        return None
+    types = {str(v.offer.__struct_config__.tag) for v in definition.variants} - {"none"}
+    offer, metric = types.pop() if len(types) == 1 else None, definition.metrics.primary
+    touchpoint = next((slot.touchpoint for slot in slots if slot.key == definition.placement), None)
+    key = (storefront.id, f"{metric} {offer} {touchpoint}")
+    return _kept("earlier", key, at, lambda: similar_tests(conn, metric, offer, touchpoint))
 
 
 def _kept(what: str, key: tuple[int, str], at: Micros, make: Callable[[], _T]) -> _T:

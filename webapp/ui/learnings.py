@@ -7,18 +7,16 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
-from sqlalchemy import Connection
 
-from analysis.learnings import Summary, hint
+from analysis.learnings import Summary, Win
 from experiments.errors import Invalid
-from experiments.identifiers import StorefrontId
 from experiments.shape import convert
 from experiments.storage.database import reading
 from experiments.storage.learnings import Learning, read_learnings
 from webapp.lab import the_lab
-from webapp.learned import DEPTHS, Search, effects, library
+from webapp.learned import DEPTHS, Search, library
 from webapp.ui.form_errors import place
-from webapp.ui.formats import lift
+from webapp.ui.formats import lift, share
 from webapp.ui.person import page
 from webapp.ui.words import OFFER_TYPES, TOUCHPOINTS, metric_name
 
@@ -74,15 +72,6 @@ def _choices(learnings: Iterable[Learning]) -> Mapping[str, list[tuple[str, Any]
     }
 
 
-def similar_tests(
-    conn: Connection, metric: str, offer: str | None = None, touchpoint: str | None = None,
-    storefronts: Iterable[StorefrontId] | None = None,
-) -> Summary:  # fmt: skip
-    """What decided experiments like the next one found: of its metric, offer type and touchpoint, as far as known."""
-    known = read_learnings(conn, None if storefronts is None else list(storefronts))
-    return hint([f for learning in known for f in effects(learning)], metric, offer, touchpoint)
-
-
 def said(summary: Summary) -> str:
     """What a kind of experiments found, as a hint to who plans the next one."""
     what = OFFER_TYPES[summary.offer][0] if summary.offer in OFFER_TYPES else gettext("Offers")
@@ -108,5 +97,15 @@ def prior_said(summary: Summary) -> str:
     sentence = gettext(
         "As a prior on the lift: normal, mean %(mean)s, standard deviation %(spread)s points. It is a hint: no report "
         "is read by it.", mean=mean, spread=spread,
+    )  # fmt: skip
+    return str(sentence)
+
+
+def win_said(win: Win) -> str:
+    """What is to be expected of a test of this size where it wins, for who plans it."""
+    sentence = gettext(
+        "By these, a test of this size wins with a chance of %(chance)s. Where it wins it will show %(shown)s on "
+        "average, and %(true)s is true: what wins looks larger than it is (the winner's curse).",
+        chance=share(win.chance), shown=lift(win.shown), true=lift(win.true),
     )  # fmt: skip
     return str(sentence)

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
+from scipy.special import ndtri
 
 from analysis.forecast import Past
+from analysis.learnings import Summary, Win, if_it_wins
 from analysis.plan import Plan, plan
 from analysis.power import Baseline, Design, Monitoring, equal_shares
 from experiments.errors import FieldError, Invalid, NotEstimable
@@ -18,9 +21,10 @@ from experiments.storage.registry import experiments
 from experiments.storage.storefronts import placements
 from webapp.clock import now
 from webapp.lab import the_lab
+from webapp.learned import similar_tests
 from webapp.ui.forecasts import Forecast, forecast
 from webapp.ui.form_errors import place
-from webapp.ui.learnings import prior_said, said, similar_tests
+from webapp.ui.learnings import prior_said, said, win_said
 from webapp.ui.person import here, page
 
 blueprint = Blueprint("planner", __name__, url_prefix="/s/<storefront>/planner")
@@ -30,6 +34,8 @@ USUAL = {
     "metric": "conversion", "mde": "5%", "variants": "2", "confidence": "95%", "power": "80%", "weeks": "8",
     "monitoring": "sequential", "covariates": "0%",
 }  # fmt: skip
+ASKED = (*USUAL, "placement", "offer", "baseline", "deviation", "daily")
+"""What the address of a question may say."""
 MOST_WEEKS = 52
 
 
@@ -60,7 +66,7 @@ def show() -> ResponseReturnValue:
         touchpoint = next((slot.touchpoint for slot in slots if slot.key == typed["placement"]), None)
         like = similar_tests(conn, typed["metric"], typed.get("offer"), touchpoint)
     shown = {"slots": slots, "form": typed, "known": known, "metrics": BUILT_IN, "like": like, "said": said}
-    shown["prior_said"] = prior_said
+    shown |= {"prior_said": prior_said, "win_said": win_said, "take": _taking(typed, like)}
     try:
         question = _read(typed, known)
         found = question.answer()
@@ -69,7 +75,27 @@ def show() -> ResponseReturnValue:
     except NotEstimable as refusal:
         return render_template("planner.html", **shown, errors={"mde": [refusal.message]}), 422
     widest = max((week.mde_lift for week in found.by_week if week.mde_lift is not None), default=None, key=abs)
-    return render_template("planner.html", **shown, errors={}, question=question, found=found, widest=widest)
+    return render_template(
+        "planner.html", **shown, errors={}, question=question, found=found, widest=widest, win=_win(question, like)
+    )
+
+
+def _taking(typed: Mapping[str, str], like: Summary) -> tuple[float, str] | None:
+    """The lift that earlier tests advise to plan for, and the question that takes it; None where they advise none."""
+    metric = BUILT_IN.get(typed["metric"])
+    if like.mde is None or metric is None:
+        return None
+    lift = -like.mde if metric.direction == "decrease" else like.mde
+    asked: dict[str, Any] = {name: typed[name] for name in ASKED if name in typed} | {"mde": f"{100 * lift:.2g}%"}
+    return lift, url_for("planner.show", storefront=here().key, **asked)
+
+
+def _win(question: Question, like: Summary) -> Win | None:
+    """What a test that is large enough for the lift comes to where it wins, by what earlier ones found."""
+    if like.prior is None:
+        return None
+    critical = question.design.critical
+    return if_it_wins(like.prior, abs(question.lift) / (critical + float(ndtri(question.design.power))), critical)
 
 
 def _read(typed: Mapping[str, str], known: Forecast) -> Question:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 from statsmodels.stats.meta_analysis import combine_effects
 
+from analysis.bayes import NormalPrior
 from analysis.gist import depth, gist_of
-from analysis.learnings import FEWEST, MOST, Found, hint, shrunken, summaries
+from analysis.learnings import FEWEST, MOST, Found, hint, if_it_wins, shrunken, summaries
 from analysis.segments import pool, shrink
 from experiments.catalogue import parse_product
 from experiments.definition import parse
@@ -144,3 +145,39 @@ def test_a_gist_of_what_nobody_entered_has_no_effect() -> None:
         ("upsell", "upsell", None, None), ("cross-sell", "cross_sell", None, None), ("bundle", "bundle", None, None),
     ]  # fmt: skip
     assert made["categories"] == ["Cutlery", "Mugs", "Tea"]
+
+
+@pytest.mark.parametrize(("mean", "between", "error"), [(0.01, 0.03, 0.02), (-0.02, 0.01, 0.03), (0.05, 0.02, 0.004)])
+def test_what_wins_shows_more_than_is_true_as_in_a_simulation(mean: float, between: float, error: float) -> None:
+    rng = default_rng([7, int(1e4 * between)])
+    truth = rng.normal(mean, between, 2_000_000)
+    seen = truth + rng.normal(0, error, truth.size)
+    won = seen > 1.96 * error
+    found = if_it_wins(NormalPrior(mean, between), error, 1.96)
+    chance = won.mean()
+    assert abs(found.chance - chance) < 5 * (chance * (1 - chance) / truth.size) ** 0.5
+    for ours, theirs in ((found.shown, seen[won]), (found.true, truth[won])):
+        assert abs(ours - theirs.mean()) < 5 * theirs.std() / theirs.size**0.5
+    assert found.true < found.shown
+
+
+@given(st.floats(-0.5, 0.5), st.floats(1e-4, 0.3), st.floats(1e-4, 0.3), st.floats(1, 4))
+def test_a_win_is_never_believed_whole_and_never_below_what_was_expected(
+    mean: float, between: float, error: float, critical: float
+) -> None:
+    found = if_it_wins(NormalPrior(mean, between), error, critical)
+    assert 0 <= found.chance <= 1
+    assert found.shown >= critical * error * (1 - 1e-9)
+    assert mean - 1e-9 <= found.true <= found.shown + 1e-9
+
+
+def test_a_lift_to_plan_for_is_the_mean_or_the_most_to_hope_for_or_nothing() -> None:
+    def kind(*lifts: float) -> float | None:
+        return hint([Found(n, "bundle", "cart", METRIC, lift, 0.01) for n, lift in enumerate(lifts)], METRIC).mde
+
+    assert kind(0.02, 0.03, 0.04) == pytest.approx(0.03)
+    hoped = kind(-0.04, 0.0, 0.03)
+    assert hoped is not None
+    assert 0 < hoped < 0.1
+    assert kind(-0.1, -0.11, -0.12) is None
+    assert kind(0.1, 0.2) is None
