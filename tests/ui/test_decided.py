@@ -94,6 +94,18 @@ def test_a_holdback_that_cannot_be_is_refused_at_its_field(shop: Shop, editor: B
         assert said in answer.text
 
 
+def test_a_winner_is_not_said_to_be_shipped_while_its_holdback_is_paused(shop: Shop, editor: Browser) -> None:
+    shipped(shop, editor)
+    pages = (f"/s/{shop.storefront.key}/", f"/s/{shop.storefront.key}/emergency")
+    assert all("ships bundle" in editor.text(page) for page in pages)
+    [holdback] = [e.key for e in shop.view.experiments.values() if e.follows == "offers"]
+    path = f"/s/{shop.storefront.key}/experiments/{holdback}/pause"
+    assert editor.send(editor.form(path), path).status_code == 302
+    for page in map(editor.text, pages):
+        assert "ships bundle" not in page
+    assert "bundle is not shown while its holdback is paused" in editor.text(pages[0])
+
+
 def test_the_api_ships_with_a_holdback(shop: Shop, api: Callable[..., TestResponse]) -> None:
     shop.define(experiment())
     path = "/api/v1/experiments/offers"

@@ -28,6 +28,7 @@ def show() -> ResponseReturnValue:
     shown = [(slot, _showing(slot, known)) for slot in slots]
     return render_template(
         "emergency.html",
+        known=known,
         shown=[(slot, rules) for slot, rules in shown if rules or slot.paused],
         any_on=any(rules and not slot.paused for slot, rules in shown),
     )

@@ -79,6 +79,7 @@ def listing() -> ResponseReturnValue:
     return render_template(
         "experiments.html",
         lines=lines,
+        known=known,
         shelf=shelf,
         sizes={name: sum(e.state in states for e in known) for name, states in SHELVES.items()},
         any=bool(known or unfinished),

@@ -1,6 +1,6 @@
 """A holdback on the pages: what steering it means, with the winner behind it, and whether what was shipped lasts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import request
@@ -68,6 +68,14 @@ def state_meaning(experiment: Experiment) -> str:
     return str(STATES[experiment.state].meaning)
 
 
+def shipping(experiment: Experiment, known: Iterable[Experiment]) -> str:
+    """What visitors get of a decided experiment's winner: none of it while the holdback behind it is paused."""
+    paused = any(e.follows == experiment.key and e.state == "paused" for e in known)
+    if paused:
+        return gettext("%(variant)s is not shown while its holdback is paused", variant=experiment.winner)
+    return gettext("ships %(variant)s", variant=experiment.winner)
+
+
 def asked_for() -> int | None:
     """The holdback that a form asks for, in hundredths of a percent; None where its box is not ticked."""
     if not request.form.get("hold"):
@@ -123,4 +131,5 @@ def _facts(lasting: Lasting, span: Span, metric: str) -> dict[str, Any]:
 
 GLOBALS: Mapping[str, Any] = {
     "action_words": action_words, "state_meaning": state_meaning, "LASTS": LASTS, "lasting_sentence": sentence,
+    "shipping": shipping,
 }  # fmt: skip
