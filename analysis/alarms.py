@@ -8,8 +8,9 @@ from analysis.guardrails import breaches
 from analysis.ledger import Ints
 from analysis.report import MetricResult, Report
 from analysis.sequential_srm import mixed_srm
-from analysis.tables import signed_percent
+from analysis.tables import ranged, signed_percent
 from experiments.alerts import Condition, unmatched
+from experiments.wording import Listed, Term, figure, worded
 
 ORDERS = "orders_per_visitor"
 """The metric of every experiment's report whose numerator counts orders."""
@@ -33,11 +34,16 @@ def mismatch(variants: Sequence[str], weights: Mapping[str, float], entered: Int
     off = max(abs(n / total - weights.get(v, 0.0) / whole) for v, n in zip(variants, units, strict=True))
     if found.p_value is None or found.p_value >= ALARM or off < MATTERS:
         return None
-    shares = ", ".join(
-        f"{v} {n / total:.2%} (planned {weights.get(v, 0.0) / whole:.2%})"
+    shares = Listed([
+        worded(
+            "%(variant)s %(share)s (planned %(planned)s)",
+            variant=v, share=figure(f"{n / total:.2%}"), planned=figure(f"{weights.get(v, 0.0) / whole:.2%}"),
+        )
         for v, n in zip(variants, units, strict=True)
-    )  # fmt: skip
-    return Condition("sample_ratio_mismatch", detail=f"{shares}; always-valid p = {found.p_value:.2g}.")
+    ])  # fmt: skip
+    p_value = figure(f"{found.p_value:.2g}")
+    said = worded("%(shares)s; always-valid p = %(p)s.", shares=shares, p=p_value)
+    return Condition("sample_ratio_mismatch", detail=said)
 
 
 def _unmatched(report: Report) -> Condition | None:
@@ -59,8 +65,12 @@ def _harm(result: MetricResult, plan: AnalysisPlan, variant: str) -> str:
     lift = result.comparison(variant).sequential
     low, high = (lift.lift.low, lift.lift.high) if lift is not None and lift.lift is not None else (None, None)
     margin = plan.margins.get(result.metric, 0.0)
-    said = f"{signed_percent(low)} to {signed_percent(high)}" if low is not None and high is not None else "worse"
-    return f"{variant} on {result.metric}: {said} at any time; {margin * 100:g}% was allowed."
+    known = low is not None and high is not None
+    return worded(
+        "%(variant)s on %(metric)s: %(change)s at any time; %(margin)s was allowed.",
+        variant=variant, metric=result.metric, margin=figure(f"{margin * 100:g}%"),
+        change=ranged(signed_percent(low), signed_percent(high)) if known else Term("movement", "worse"),
+    )  # fmt: skip
 
 
 def _reached(report: Report, plan: AnalysisPlan) -> Condition | None:
@@ -69,8 +79,14 @@ def _reached(report: Report, plan: AnalysisPlan) -> Condition | None:
     if verdict.decision == "fix_first" or progress is None or progress.days < progress.minimum_days:
         return None
     if plan.monitored and verdict.decision != "keep_running":
-        what = f"ship {verdict.variant}" if verdict.variant else "do not ship"
-        return Condition("target_reached", detail=f"The rule that was fixed before the start says: {what}.")
+        said = (
+            worded("The rule that was fixed before the start says: ship %(variant)s.", variant=verdict.variant)
+            if verdict.variant
+            else worded("The rule that was fixed before the start says: do not ship.")
+        )
+        return Condition("target_reached", detail=said)
     if progress.precision is not None and progress.precision >= 1:
-        return Condition("target_reached", detail=f"{progress.units:,} visitors are in: as many as were planned for.")
+        units = figure(f"{progress.units:,}")
+        said = worded("%(units)s visitors are in: as many as were planned for.", units=units)
+        return Condition("target_reached", detail=said)
     return None

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from experiments.errors import Invalid
+from experiments.wording import Listed, figure, worded
 
 Status = Literal["pass", "warn", "fail", "unknown"]
 
@@ -54,10 +55,12 @@ def srm_over_periods(periods: Sequence[tuple[Mapping[str, int], Mapping[str, flo
     stray = {v: sum(counts.get(v, 0) for counts, w in periods if not w.get(v, 0)) for v in variants}
     if any(stray.values()):
         named = ", ".join(f"{variant} ({count:,})" for variant, count in stray.items() if count)
-        return Check(check, "fail", 0.0, None, f"units under a variant without weight: {named}")
+        return Check(
+            check, "fail", 0.0, None, worded("units under a variant without weight: %(variants)s", variants=named)
+        )
     observed, expected, covariance = _multinomial(periods, variants)
     if observed.sum() == 0 or len(observed) < 2 or expected.min() < FEWEST_EXPECTED:
-        return Check(check, "unknown", None, None, f"too few units to say ({int(observed.sum()):,})")
+        return Check(check, "unknown", None, None, _too_few(int(observed.sum())))
     deviation = observed - expected
     if len(periods) == 1:  # the same without the eigenvalues, which thousands of variants would wait for
         statistic = float(np.sum(deviation**2 / expected))
@@ -78,7 +81,7 @@ def srm_by_segment(counts: Mapping[str, Mapping[str, int]], weights: Mapping[str
     tested = {value: one for value, one in found.items() if one.p_value is not None}
     name = f"srm_by_{segment}"
     if not tested:
-        return Check(name, "unknown", None, None, "too few units in every segment to say")
+        return Check(name, "unknown", None, None, worded("too few units in every segment to say"))
     value, worst = min(tested.items(), key=lambda item: item[1].p_value or 0.0)
     p_value = min(1.0, len(tested) * (worst.p_value or 0.0))
     status = worst.status if p_value < ALARM else "pass"
@@ -123,11 +126,20 @@ def _srm_status(p_value: float, deviation: np.ndarray, observed: np.ndarray) -> 
 def _shares(variants: Sequence[str], periods: Sequence[tuple[Mapping[str, int], Mapping[str, float]]]) -> str:
     """`control 49.0% (expected 50.0%), …` over all periods."""
     total = sum(sum(counts.values()) for counts, _ in periods)
-    parts = []
+    parts: list[str] = []
     for variant in variants:
         seen = sum(counts.get(variant, 0) for counts, _ in periods)
         expected = sum(
             sum(counts.values()) * weights.get(variant, 0) / sum(weights.values()) for counts, weights in periods
         )
-        parts.append(f"{variant} {seen / total:.2%} (expected {expected / total:.2%})")
-    return ", ".join(parts)
+        parts.append(
+            worded(
+                "%(variant)s %(share)s (expected %(expected)s)",
+                variant=variant, share=figure(f"{seen / total:.2%}"), expected=figure(f"{expected / total:.2%}"),
+            )
+        )  # fmt: skip
+    return Listed(parts)
+
+
+def _too_few(units: int) -> str:
+    return worded("too few units to say (%(units)s)", units=figure(f"{units:,}"))

@@ -19,6 +19,7 @@ from analysis.sample import Population, QuantileSummary
 from analysis.threshold import exceeds, guard
 from experiments.errors import NotEstimable
 from experiments.metrics import Metric
+from experiments.wording import figure, worded
 
 FEWEST_IN_A_DENOMINATOR = 30
 FEW_UNITS = 50
@@ -32,7 +33,7 @@ def compare(
     blank = Comparison(variant, plan.control, cuped=adjusted, estimable=False)
     moments = population.moments
     if plan.control not in moments:
-        return replace(blank, reason=f"control {plan.control!r} has no units")
+        return replace(blank, reason=worded("control %(key)s has no units", key=repr(plan.control)))
     pair = [moments[plan.control], moments[variant]]
     try:
         estimates = lift.estimate(metric, pair)
@@ -51,7 +52,13 @@ def compare(
     if plan.permutations and len(arms) == 2:
         found = _permuted(arms, gamma, plan)
         notes = (
-            () if found is None else (f"the split of the units decides (permutation test): p = {found.p_value:.3g}",)
+            ()
+            if found is None
+            else (
+                worded(
+                    "the split of the units decides (permutation test): p = %(p)s", p=figure(f"{found.p_value:.3g}")
+                ),
+            )
         )
         out = replace(out, permutation=found, notes=(*out.notes, *notes))
     counts = out.test.counts if isinstance(out.test, CountTest) else None
@@ -74,7 +81,9 @@ def compare_quantiles(
     pair = [summaries.get(plan.control), summaries[variant]]
     for one in pair:
         if one is None or one.value is None or one.standard_error is None:
-            return replace(blank, reason="no units in control" if one is None else one.reason or "no quantile")
+            return replace(
+                blank, reason=worded("no units in control") if one is None else one.reason or worded("no quantile")
+            )
     values = np.array([s.value for s in pair if s], dtype=np.float64)
     own = np.array([(s.standard_error or 0.0) ** 2 for s in pair if s], dtype=np.float64)
     units = np.array([s.units for s in pair if s], dtype=np.float64)
@@ -96,19 +105,29 @@ def _means(
         exact = Effect(effect.estimate, None, None, 0.0)
         return replace(
             blank, difference=exact, lift=_point_lift(estimates),
-            reason="zero variance: the units of a variant are all alike, so the difference is exact and not tested",
+            reason=worded(
+                "zero variance: the units of a variant are all alike, so the difference is exact and not tested"
+            ),
         )  # fmt: skip
     posterior = bayes.normal_reading(
         float(reading.estimate), float(reading.standard_error), _prior(plan, estimates), metric.direction
     )
-    notes = []
+    notes: list[str] = []
     if not (estimates.own > 0).all():
-        notes.append("the units of one variant are all alike, so its error is taken as 0")
+        notes.append(worded("the units of one variant are all alike, so its error is taken as 0"))
     if metric.denominator is not None:
         fewest = min(float(m.restrict(metric.columns).total[1]) for m in pair)
-        notes.append("conditional on the denominator, which a variant may move: read it beside the mean per unit")
+        notes.append(
+            worded("conditional on the denominator, which a variant may move: read it beside the mean per unit")
+        )
         if fewest < FEWEST_IN_A_DENOMINATOR:
-            notes.append(f"only {fewest:g} {metric.denominator} in a variant: the normal approximation is rough")
+            notes.append(
+                worded(
+                    "only %(number)s %(column)s in a variant: the normal approximation is rough",
+                    number=figure(f"{fewest:g}"),
+                    column=str(metric.denominator),
+                )
+            )
     return replace(
         blank, difference=effect, lift=_lift(estimates, plan), p_value=float(reading.p_value),
         chance_to_win=posterior.chance_to_win, expected_loss=posterior.expected_loss,
@@ -132,7 +151,7 @@ def _proportions(
     if low:
         bounds = proportions.lift_interval(counts, plan.alpha)
         p_value, method = proportions.mid_p_value(counts), "mid-p"
-        notes: tuple[str, ...] = ("low counts: exact mid-p test and score intervals",)
+        notes: tuple[str, ...] = (worded("low counts: exact mid-p test and score intervals"),)
         relative = _lift_with(estimates, bounds)
     else:
         p_value, method, notes = proportions.score_p_value(counts), "score", ()

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from analysis.checks import Check
 from experiments.looks import Monitoring
 from experiments.rules import DecisionRule, clauses
+from experiments.wording import figure, worded
 
 Decision = Literal["ship", "do_not_ship", "keep_running", "fix_first"]
 Movement = Literal["better", "worse", "flat", "unknown"]
@@ -136,13 +137,21 @@ def decide(rule: Rule, findings: Sequence[Finding], checks: Sequence[Check], uni
 
     failed = [c for c in checks if c.status == "fail"]
     if failed:
-        return verdict("fix_first", None, [f"check {c.check} failed: {c.detail}" for c in failed], "checks")
+        return verdict(
+            "fix_first",
+            None,
+            [worded("check %(check)s failed: %(detail)s", check=c.check, detail=c.detail) for c in failed],
+            "checks",
+        )
     if sum(units.values()) < rule.minimum_units:
-        said = f"{sum(units.values()):,} units so far, at least {rule.minimum_units:,} were planned"
+        said = worded(
+            "%(units)s units so far, at least %(planned)s were planned",
+            units=figure(f"{sum(units.values()):,}"), planned=figure(f"{rule.minimum_units:,}"),
+        )  # fmt: skip
         return verdict("keep_running", None, [said], "units")
     decides = deciding(rule.asked, findings)
     if not decides or all(f.movement == "unknown" for f in decides):
-        reasons = [f.sentence for f in decides] or ["there is nothing to compare"]
+        reasons = [f.sentence for f in decides] or [worded("there is nothing to compare")]
         return verdict("do_not_ship" if rule.complete else "keep_running", None, reasons, "unknown")
     missing = {
         variant: unmet(rule.asked, [f for f in findings if f.variant == variant])
@@ -174,12 +183,18 @@ def held_back(verdict: Verdict, asked: DecisionRule, standing: Standing) -> Verd
         return verdict
     if standing.measuring and standing.days < standing.minimum_days:
         least = standing.minimum_days
-        because = f"{standing.days:.1f} of at least {least} days have passed: weekdays and weekends must both be in"
+        because = worded(
+            "%(days)s of at least %(least)s days have passed: weekdays and weekends must both be in",
+            days=figure(f"{standing.days:.1f}"), least=least,
+        )  # fmt: skip
         return replace(verdict, decision="keep_running", variant=None, because=(because,), ground="days")
     if verdict.decision != "ship" or asked.precision is None or (standing.precision or 0.0) >= asked.precision:
         return verdict
-    there = "not known" if standing.precision is None else f"{standing.precision:.0%}"
-    because = f"{there} of the units that the planned lift needs are in, and the rule asks for {asked.precision:.0%}"
+    because = worded(
+        "%(share)s of the units that the planned lift needs are in, and the rule asks for %(asked)s",
+        share=worded("not known") if standing.precision is None else figure(f"{standing.precision:.0%}"),
+        asked=figure(f"{asked.precision:.0%}"),
+    )
     decision: Decision = "keep_running" if standing.measuring else "do_not_ship"
     return replace(
         verdict, decision=decision, variant=None, because=(because, *verdict.because), ground="precision"
@@ -203,9 +218,16 @@ def trade_off(variant: str, findings: Sequence[Finding]) -> str | None:
     flat = [f.metric for f in findings if f.movement == "flat"]
     if not (up and down):
         return None
-    said = f"{variant} trades {_listed(down)} for {_listed(up)}: {_listed(up)} better, {_listed(down)} worse"
-    return said + (f", no change shown in {_listed(flat)}" if flat else "")
+    facts = {"variant": variant, "down": _listed(down), "up": _listed(up)}
+    if not flat:
+        return worded("%(variant)s trades %(down)s for %(up)s: %(up)s better, %(down)s worse", **facts)
+    return worded(
+        "%(variant)s trades %(down)s for %(up)s: %(up)s better, %(down)s worse, no change shown in %(flat)s",
+        flat=_listed(flat), **facts,
+    )  # fmt: skip
 
 
 def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+    return (
+        names[0] if len(names) == 1 else worded("%(others)s and %(last)s", others=", ".join(names[:-1]), last=names[-1])
+    )

@@ -8,6 +8,7 @@ from scipy.special import chdtrc, ndtr
 
 from analysis.checks import Check
 from experiments.errors import Invalid
+from experiments.wording import figure, worded
 
 # two such tests are read for every metric: at 0.05 one of them would cry wolf daily
 NOTABLE = 0.01
@@ -22,13 +23,18 @@ def novelty(metric: str, days: Sequence[float], effects: Sequence[float], standa
     day, effect, weight = _usable(days, effects, standard_errors)
     name = f"novelty_{metric}"
     if len(day) < FEWEST_DAYS or np.ptp(day) == 0:
-        return Check(name, "unknown", None, None, f"fewer than {FEWEST_DAYS} days with an estimate")
+        return Check(name, "unknown", None, None, worded("fewer than %(days)s days with an estimate", days=FEWEST_DAYS))
     centred = day - weight @ day / weight.sum()
     information = float(weight @ centred**2)
     slope = float(weight @ (centred * effect)) / information
     z = slope * float(np.sqrt(information))
     p_value = float(2 * ndtr(-abs(z)))
-    detail = f"the effect on {metric} changes by {slope:+.3g} a day over {len(day)} days"
+    detail = worded(
+        "the effect on %(metric)s changes by %(slope)s a day over %(days)s days",
+        metric=metric,
+        slope=figure(f"{slope:+.3g}"),
+        days=len(day),
+    )
     return Check(name, "warn" if p_value < NOTABLE else "pass", p_value, z, detail)
 
 
@@ -37,12 +43,17 @@ def day_effects(metric: str, effects: Sequence[float], standard_errors: Sequence
     _, effect, weight = _usable(range(len(effects)), effects, standard_errors)
     name = f"day_effects_{metric}"
     if len(effect) < FEWEST_DAYS:
-        return Check(name, "unknown", None, None, f"fewer than {FEWEST_DAYS} days with an estimate")
+        return Check(name, "unknown", None, None, worded("fewer than %(days)s days with an estimate", days=FEWEST_DAYS))
     centre = float(weight @ effect / weight.sum())
     parts = weight * (effect - centre) ** 2
     statistic = float(parts.sum())
     p_value = float(chdtrc(len(effect) - 1, statistic))
-    detail = f"daily effects on {metric} around {centre:.3g}, the oddest {effect[int(np.argmax(parts))]:.3g}"
+    detail = worded(
+        "daily effects on %(metric)s around %(centre)s, the oddest %(oddest)s",
+        metric=metric,
+        centre=figure(f"{centre:.3g}"),
+        oddest=figure(f"{effect[int(np.argmax(parts))]:.3g}"),
+    )
     return Check(name, "warn" if p_value < NOTABLE else "pass", p_value, statistic, detail)
 
 

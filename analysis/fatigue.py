@@ -9,6 +9,7 @@ from analysis.ledger import DISMISSED, Bools, Ints, Ledger
 from analysis.moments import Moments
 from analysis.parts import Dose, Fatigue
 from experiments.metrics import BUILT_IN, MONEY_COLUMNS, Metric
+from experiments.wording import worded
 
 MOST_DOSES = 5
 FEWEST = 30
@@ -46,7 +47,9 @@ def _variant(ledger: Ledger, variant: int, metric: Metric, dose: Ints, counted: 
     doses = tuple(Dose(k, c.units, c.control_units, c.difference, shut) for k, c, shut in found)
     name = ledger.variants[variant]
     if len(usable) < 2:
-        return Fatigue(name, metric.key, doses, NOTHING, None, None, "too few visitors met offers more than once")
+        return Fatigue(
+            name, metric.key, doses, NOTHING, None, None, worded("too few visitors met offers more than once")
+        )
     tired = None
     if p_value is not None and p_value < alpha and (slope.estimate or 0.0) < 0:
         tired = _tired_from(usable, alpha)

@@ -1,13 +1,20 @@
 """What a metric says of a variant, in a word and in a sentence."""
 
+from collections.abc import Mapping
+
 from analysis import multiplicity, threshold
 from analysis.analysis_plan import AnalysisPlan
 from analysis.decision import Finding, Movement
 from analysis.parts import Band
 from analysis.report import Comparison, MetricResult
-from analysis.tables import signed, signed_percent
+from analysis.tables import signed, signed_percent, spanned
+from experiments.wording import Term, figure, worded
 
-_WORDS = {"better": "better", "worse": "worse", "flat": "no change shown"}
+_WORDS = {
+    "better": Term("movement", "better"),
+    "worse": Term("movement", "worse"),
+    "flat": Term("movement", "no change shown"),
+}
 
 
 def findings(result: MetricResult, plan: AnalysisPlan) -> list[Finding]:
@@ -77,21 +84,46 @@ def _deciding_p(result: MetricResult, plan: AnalysisPlan) -> tuple[float | None,
 
 
 def _sentence(result: MetricResult, c: Comparison, p: float | None, movement: Movement) -> str:
-    where = f"{c.variant} on {result.metric}"
+    where = {"variant": c.variant, "metric": result.metric}
     if c.band is not None and movement != "unknown":
-        ends = [f"{signed(e.estimate)} ({signed(e.low)} to {signed(e.high)})"
-                for e in (c.band.zero_margin, c.band.category_margin)]  # fmt: skip
-        known = "" if c.band.coverage is None else f" on the {1 - c.band.coverage:.0%} of revenue without a known cost"
-        return f"{where}: {ends[0]} with no margin{known}, {ends[1]} with its usual one, {_WORDS[movement]}"
+        return _of_band(where, c.band, movement)
     if movement == "unknown" or c.difference.estimate is None:
-        return f"{where}: not estimable, {c.reason}"
+        return worded(
+            "%(variant)s on %(metric)s: not estimable, %(reason)s",
+            reason="None" if c.reason is None else c.reason,
+            **where,
+        )
     if c.lift.estimate is not None and c.lift.low is not None and c.lift.high is not None:
-        size = f"{signed_percent(c.lift.estimate)} ({signed_percent(c.lift.low)} to {signed_percent(c.lift.high)})"
+        size: str = spanned(*map(signed_percent, (c.lift.estimate, c.lift.low, c.lift.high)))
     else:
-        size = signed(c.difference.estimate)
-    word = _WORDS[movement]
-    guard = ""
-    if c.non_inferiority:
-        kept = "stays" if c.non_inferiority.holds else "is not shown to stay"
-        guard = f"; {kept} within its margin of {c.non_inferiority.margin:g}"
-    return f"{where}: {size}, {word} (p = {p:.2g}){guard}"
+        size = figure(signed(c.difference.estimate))
+    facts: dict[str, str] = {**where, "size": size, "word": _WORDS[movement], "p": figure(f"{p:.2g}")}
+    if c.non_inferiority is None:
+        return worded("%(variant)s on %(metric)s: %(size)s, %(word)s (p = %(p)s)", **facts)
+    facts["margin"] = figure(f"{c.non_inferiority.margin:g}")
+    if c.non_inferiority.holds:
+        return worded(
+            "%(variant)s on %(metric)s: %(size)s, %(word)s (p = %(p)s); stays within its margin of %(margin)s", **facts
+        )
+    return worded(
+        "%(variant)s on %(metric)s: %(size)s, %(word)s (p = %(p)s); is not shown to stay within its margin of "
+        "%(margin)s",
+        **facts,
+    )
+
+
+def _of_band(where: Mapping[str, str], band: Band, movement: Movement) -> str:
+    """Of a profit whose costs are not all known: both readings of what is missing."""
+    least, usual = (
+        spanned(signed(e.estimate), signed(e.low), signed(e.high)) for e in (band.zero_margin, band.category_margin)
+    )
+    facts: dict[str, str] = {**where, "least": least, "usual": usual, "word": _WORDS[movement]}
+    if band.coverage is None:
+        return worded(
+            "%(variant)s on %(metric)s: %(least)s with no margin, %(usual)s with its usual one, %(word)s", **facts
+        )
+    return worded(
+        "%(variant)s on %(metric)s: %(least)s with no margin on the %(share)s of revenue without a known cost, "
+        "%(usual)s with its usual one, %(word)s",
+        share=figure(f"{1 - band.coverage:.0%}"), **facts,
+    )  # fmt: skip

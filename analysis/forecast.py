@@ -10,6 +10,7 @@ from analysis.report import Report
 from experiments.definition import WHOLE, Definition
 from experiments.errors import NotEstimable
 from experiments.share import parse_share
+from experiments.wording import worded
 
 MOST_WEEKS = 8
 """Beyond this nobody plans: the shop would be another one."""
@@ -106,14 +107,14 @@ def duration(definition: Definition, baseline: Baseline, eligible_a_day: float, 
     """
     target = definition.analysis.target_mde
     if target is None:
-        raise NotEstimable("the plan names no smallest lift worth finding")
+        raise NotEstimable(worded("the plan names no smallest lift worth finding"))
     steps = definition.schedule.ramp
     coverage = steps[-1].coverage if steps else definition.coverage
     daily = eligible_a_day * share_taken(definition, coverage) * (1 - holdout / WHOLE)
     if not daily > 0:
-        raise NotEstimable("nobody would enter")
+        raise NotEstimable(worded("nobody would enter"))
     if not baseline.value:
-        raise NotEstimable("the metric was zero so far, and a lift of zero is zero")
+        raise NotEstimable(worded("the metric was zero so far, and a lift of zero is zero"))
     effect = baseline.effect(float(parse_share(target, "target_mde")))
     found = plan(baseline, effect, design_of(definition), daily, MOST_WEEKS)
     weeks = _planned_weeks(definition)

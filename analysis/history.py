@@ -8,6 +8,7 @@ from analysis.moments import Moments
 from analysis.power import Baseline
 from experiments.errors import NotEstimable
 from experiments.metrics import Metric
+from experiments.wording import worded
 
 
 def baseline(metric: Metric, past: Moments) -> Baseline:
@@ -16,12 +17,12 @@ def baseline(metric: Metric, past: Moments) -> Baseline:
     Raises NotEstimable for a quantile, too few units, or a metric that does not vary.
     """
     if metric.type == "quantile":
-        raise NotEstimable("quantiles are not planned: their variance is not in the sums")
+        raise NotEstimable(worded("quantiles are not planned: their variance is not in the sums"))
     plain = lift.estimate(metric, [past])
     units = float(past.n)
     value, variance = float(plain.values[0]), float(plain.own[0]) * units
     if not variance > 0:
-        raise NotEstimable(f"{metric.key} does not vary between past units")
+        raise NotEstimable(worded("%(metric)s does not vary between past units", metric=metric.key))
     kept = 1.0
     if metric.covariates:
         # as a mean, so that both variances have the same degrees of freedom

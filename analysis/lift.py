@@ -16,6 +16,7 @@ from analysis.fieller import Interval, fieller
 from analysis.moments import Moments
 from experiments.errors import NotEstimable
 from experiments.metrics import Direction, Metric
+from experiments.wording import worded
 
 Array = NDArray[np.float64]
 Alternative = Literal["two-sided", "greater", "less"]
@@ -159,7 +160,7 @@ def relative(estimates: Estimates, treatment: int, control: int = 0) -> float:
     """The point estimate of the lift, on the control's absolute value; raises NotEstimable where that is 0."""
     m_c = float(estimates.values[control])
     if m_c == 0:
-        raise NotEstimable("the control's value is 0, so there is no lift")
+        raise NotEstimable(worded("the control's value is 0, so there is no lift"))
     return float(estimates.gap(treatment, control)) / abs(m_c)
 
 
@@ -181,9 +182,9 @@ def _freedom(v_c: Any, v_t: Any, n_c: Any, n_t: Any) -> Any:
 def _refuse_too_few(samples: Sequence[Moments], needed: int) -> None:
     for m in samples:
         if m.exact and m.n < 1:
-            raise NotEstimable("a variant has no units")
+            raise NotEstimable(worded("a variant has no units"))
         if m.exact and m.n < needed:
-            raise NotEstimable("a variant has a single unit, so its variance is not known")
+            raise NotEstimable(worded("a variant has a single unit, so its variance is not known"))
 
 
 def _gaps(metric: Metric, samples: Sequence[Moments], values: Array) -> Array:
@@ -204,7 +205,9 @@ def _linearised(metric: Metric, means: Array) -> tuple[Array, Array]:
         return means[..., 0], influence
     over = means[..., 1]
     if over.ndim == 1 and bool((over == 0).any()):
-        raise NotEstimable(f"no {metric.denominator} in a variant: there is nothing to divide by")
+        raise NotEstimable(
+            worded("no %(column)s in a variant: there is nothing to divide by", column=str(metric.denominator))
+        )
     values = means[..., 0] / over
     influence[..., 0] = 1.0 / over
     influence[..., 1] = -values / over

@@ -13,6 +13,7 @@ from analysis.ledger_sample import sample_of
 from analysis.power import Baseline, Design, equal_shares, mde
 from experiments.errors import NotEstimable
 from experiments.metrics import MONEY_COLUMNS, Metric, Unit
+from experiments.wording import plain
 
 WEEKS = (2, 4, 8)
 TOP = 5
@@ -59,7 +60,7 @@ class MetricPreview:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return dict(msgspec.to_builtins(self))
+        return dict(msgspec.to_builtins(self, enc_hook=plain))
 
 
 @dataclass(frozen=True, slots=True)

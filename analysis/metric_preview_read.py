@@ -21,6 +21,7 @@ from experiments.storage.registry import Experiment, experiments
 from experiments.storage.storefronts import Storefront
 from experiments.storage.tables import conversion, exposure
 from experiments.storage.tallies import daily_units
+from experiments.wording import worded
 
 MOST_EVENTS = 100_000
 """Conversions that are read at most, the latest: seconds of work, however large the shop is."""
@@ -38,7 +39,9 @@ def preview_metric(
     begun = [e for e in experiments(conn, storefront.id) if e.started_at is not None]
     counted = daily_units(conn, [e.id for e in begun], today - days, today + 1)
     if not counted:
-        raise NotEstimable(f"nobody entered an experiment in the last {days} days: there is nothing to try it on")
+        raise NotEstimable(
+            worded("nobody entered an experiment in the last %(days)s days: there is nothing to try it on", days=days)
+        )
     chosen = max((e for e in begun if e.id in counted), key=lambda e: sum(counted[e.id].values()))
     since, sampled = _since(conn, storefront, Micros(as_of - days * DAY), as_of, most_events)
     scope = replace(
@@ -52,7 +55,9 @@ def preview_metric(
     looked = Looked(chosen.key, iso(since), iso(as_of), window_days, sum(active) / len(active), sampled)
     counts = _counts(conn, scope, chosen)
     if not counts.entered.sum():
-        raise NotEstimable(f"nobody met the control of {chosen.key!r} since {looked.since}")
+        raise NotEstimable(
+            worded("nobody met the control of %(key)s since %(day)s", key=repr(chosen.key), day=str(looked.since))
+        )
     return preview(metric, read_recent(conn, scope, counts, today), looked)
 
 

@@ -19,6 +19,7 @@ from analysis.stopped import stopped
 from experiments.errors import FieldError, NotEstimable
 from experiments.looks import Monitoring as Method
 from experiments.looks import Spending, broken_looks
+from experiments.wording import figure, worded
 
 TOO_SKEWED = 0.5
 """Skewness of the difference beyond which no reading at any time is given: tuned by simulation (docs/STATISTICS.md)."""
@@ -120,7 +121,10 @@ def read(monitoring: Monitoring, seen: Observed, alpha: float) -> AnyTime:
     """The reading of a comparison by the plan's method; a reading that cannot be given carries its reason."""
     method = monitoring.method
     if seen.skewness is not None and abs(seen.skewness) > TOO_SKEWED:
-        reason = f"too early: the skewness of the difference is {seen.skewness:+.2f}, and beyond {TOO_SKEWED:g} it errs"
+        reason = worded(
+            "too early: the skewness of the difference is %(skewness)s, and beyond %(most)s it errs",
+            skewness=figure(f"{seen.skewness:+.2f}"), most=figure(f"{TOO_SKEWED:g}"),
+        )  # fmt: skip
         return AnyTime(None, None, None, method, reason=reason)
     planned = planned_units(monitoring, seen, alpha)
     try:
@@ -168,9 +172,10 @@ def _at_looks(monitoring: Monitoring, seen: Observed, planned: float | None, alp
     due = sum(fraction <= information * (1 + 1e-12) for fraction in fractions)
     following = None if due == len(fractions) else math.ceil(fractions[due] * planned)
     if not due:
-        reason = (
-            f"the first of {len(fractions)} looks is due at {following:,} units; so far there are {seen.units:,.0f}"
-        )
+        reason = worded(
+            "the first of %(looks)s looks is due at %(due)s units; so far there are %(units)s",
+            looks=len(fractions), due=figure(f"{following:,}"), units=figure(f"{seen.units:,.0f}"),
+        )  # fmt: skip
         look = Look(0, len(fractions), information, None, following)
         return AnyTime(None, None, None, "group_sequential", planned, reason, look)
     times = fractions[:due]
@@ -179,9 +184,9 @@ def _at_looks(monitoring: Monitoring, seen: Observed, planned: float | None, alp
     bound = bounds[-1] if math.isfinite(bounds[-1]) else None
     look = Look(due, len(fractions), information, bound, following)
     if not seen.standard_error > 0:
-        raise NotEstimable("zero variance: no interval can be given")
+        raise NotEstimable(worded("zero variance: no interval can be given"))
     if bound is None:
-        reason = "this look spends too little to reject anything"
+        reason = worded("this look spends too little to reject anything")
         return AnyTime(None, None, 1.0, "group_sequential", planned, reason, look)
     z = abs(seen.estimate) / seen.standard_error
     half = bound * seen.standard_error

@@ -12,6 +12,7 @@ from analysis.power import Design
 from analysis.report import MetricResult
 from analysis.traffic import Traffic
 from experiments.errors import NotEstimable
+from experiments.wording import worded
 
 POWER = 0.8
 
@@ -27,17 +28,17 @@ def progress(
     left: int | None = None
     reason = None
     if error is None or not value:
-        reason = "the primary metric has no standard error yet, or control's value is 0"
+        reason = worded("the primary metric has no standard error yet, or control's value is 0")
     else:
         reach = float(ndtri(1 - plan.alpha / 2) + ndtri(POWER)) * error
         mde = reach / abs(value)
         if target is not None:
             left, precision = _needed(error, units, target * abs(value), plan, ledger)
     if target is None:
-        reason = reason or "the plan names no effect to find"
+        reason = reason or worded("the plan names no effect to find")
     elif left is not None:
         days_left = left / flow.entering if flow.entering else None
-        reason = reason or (None if days_left is not None else "nobody enters any more")
+        reason = reason or (None if days_left is not None else worded("nobody enters any more"))
         if days_left is not None:
             days_left = max(days_left, minimum_days - days, 0.0)
     return Progress(

@@ -17,6 +17,7 @@ from analysis.report import Comparison, MetricResult, Report, VariantResult
 from analysis.sample import Population, QuantileSummary, Sample
 from experiments.errors import NotEstimable
 from experiments.metrics import Metric
+from experiments.wording import worded
 
 MOST_PERMUTATIONS = 60_000
 """Of one metric, over all its variants: with dozens of variants nobody waits for more."""
@@ -46,7 +47,7 @@ def analyze_sample(sample: Sample, plan: AnalysisPlan) -> Report:
 def _primary(plan: AnalysisPlan) -> str:
     """The primary metric's name; of several, that they are."""
     named = [m.key for m in plan.metrics if plan.deciding_role(m.key) == "primary"]
-    return named[0] if len(named) == 1 else "a primary metric"
+    return named[0] if len(named) == 1 else worded("a primary metric")
 
 
 def _over(results: Sequence[MetricResult], plan: AnalysisPlan) -> bool:
@@ -69,7 +70,7 @@ def _srm(sample: Sample, plan: AnalysisPlan, order: Sequence[str]) -> list[check
     if plan.weights is None:
         # nobody said how the units were to divide, so an uneven split is no proof of a fault
         status: checks.Status = "pass" if found.status == "pass" else "unknown"
-        detail = f"no weights given; against an even split: {found.detail}"
+        detail = worded("no weights given; against an even split: %(detail)s", detail=found.detail)
         found = replace(found, status=status, detail=detail)
     return [found]
 
@@ -166,7 +167,7 @@ def _variant(metric: Metric, variant: str, moments: Moments, population: Populat
 def _ratio(m: Moments) -> float:
     numerator, denominator = m.total
     if denominator == 0:
-        raise NotEstimable("nothing to divide by")
+        raise NotEstimable(worded("nothing to divide by"))
     return float(numerator / denominator)
 
 

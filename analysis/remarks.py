@@ -12,10 +12,11 @@ from analysis.analysis_plan import AnalysisPlan
 from analysis.checks import Check
 from analysis.contrast import Contrast, of_column, of_metric
 from analysis.ledger import ORDER, Ints, Ledger
-from analysis.parts import Cannibalisation, Fatigue, Overlap, Remark, Sensitivity, SinceEntry
+from analysis.parts import Cannibalisation, Fatigue, Overlap, Remark, Sensitivity, SinceEntry, Tone
 from analysis.report import Effect
-from analysis.tables import number, signed
+from analysis.tables import number, signed, spanned
 from experiments.metrics import BUILT_IN, Metric
+from experiments.wording import Listed, Term, figure, worded
 
 SOLD_OUT = 0.01
 """Share of the units that asked; more than this is worth a sentence."""
@@ -52,9 +53,12 @@ def _stock(ledger: Ledger) -> Iterator[Remark]:
         return
     yield Remark(
         "sold_out", None, "warn",
-        f"Sold out, not losing: {refused:,} of {asked:,} who asked ({refused / asked:.1%}) could not enter because a "
-        "product of an offer was out of stock. They are in no variant; the effect is that of the visitors who "
-        "could be served.",
+        worded(
+            "Sold out, not losing: %(refused)s of %(asked)s who asked (%(share)s) could not enter because a product of "
+            "an offer was out of stock. They are in no variant; the effect is that of the visitors who could be "
+            "served.",
+            refused=figure(f"{refused:,}"), asked=figure(f"{asked:,}"), share=figure(f"{refused / asked:.1%}"),
+        ),
     )  # fmt: skip
 
 
@@ -64,15 +68,21 @@ def _crossovers(ledger: Ledger, checks: Sequence[Check], sensitivity: Sequence[S
         return
     crossed, units = int(ledger.crossed.sum()), int(ledger.entered.sum())
     without = [s for s in sensitivity if s.reading == "without crossovers" and s.same is not None]
-    held = "" if not without else (
-        " Without them the conclusion is the same." if all(s.same for s in without)
-        else " Without them the conclusion is another one."
-    )  # fmt: skip
-    yield Remark(
-        "crossovers", None, "bad" if check.status == "fail" else "warn",
-        f"{crossed:,} of {units:,} met two variants ({crossed / units:.1%}), as happens where visitors log in or "
-        f"change devices. Each counts for the variant met first, which waters the effect down.{held}",
-    )  # fmt: skip
+    said: list[str] = [
+        worded(
+            "%(crossed)s of %(units)s met two variants (%(share)s), as happens where visitors log in or change "
+            "devices. Each counts for the variant met first, which waters the effect down.",
+            crossed=figure(f"{crossed:,}"), units=figure(f"{units:,}"), share=figure(f"{crossed / units:.1%}"),
+        )
+    ]  # fmt: skip
+    if without:
+        same = all(s.same for s in without)
+        said.append(
+            worded("Without them the conclusion is the same.") if same
+            else worded("Without them the conclusion is another one.")
+        )  # fmt: skip
+    tone: Tone = "bad" if check.status == "fail" else "warn"
+    yield Remark("crossovers", None, tone, Listed(said, " "))
 
 
 def _selection(ledger: Ledger, read: Mapping[str, Mapping[str, Contrast]], alpha: float) -> Iterator[Remark]:
@@ -93,13 +103,19 @@ def _selection(ledger: Ledger, read: Mapping[str, Mapping[str, Contrast]], alpha
         if large[variant].shows(alpha) > 0:
             yield Remark(
                 "larger_baskets", variant, "warn",
-                f"{variant}: baskets are larger, but fewer visitors buy, and revenue per visitor is not shown to rise.",
+                worded(
+                    "%(variant)s: baskets are larger, but fewer visitors buy, and revenue per visitor is not shown to "
+                    "rise.", variant=variant,
+                ),
             )  # fmt: skip
         elif small[variant].shows(alpha) < 0:
             yield Remark(
                 "selection", variant, "bad",
-                f"{variant}: selection, not larger baskets. The average order is larger because fewer small orders are "
-                "placed; more large ones are not shown, and neither is more revenue per visitor.",
+                worded(
+                    "%(variant)s: selection, not larger baskets. The average order is larger because fewer small "
+                    "orders are placed; more large ones are not shown, and neither is more revenue per visitor.",
+                    variant=variant,
+                ),
             )  # fmt: skip
 
 
@@ -120,8 +136,11 @@ def _returned(
     if revenue.shows(plan.alpha) > 0 and refunds.shows(plan.alpha) > 0 and net.shows(plan.alpha) <= 0:
         yield Remark(
             "returned", variant, "bad",
-            f"{variant}: more is sold, and more comes back. After refunds no gain is shown "
-            f"({_span(net.difference)} per visitor).",
+            worded(
+                "%(variant)s: more is sold, and more comes back. After refunds no gain is shown (%(gain)s per "
+                "visitor).",
+                variant=variant, gain=_span(net.difference),
+            ),
         )  # fmt: skip
 
 
@@ -129,23 +148,35 @@ def _cannibalised(one: Cannibalisation, currency: str) -> Iterator[Remark]:
     low, high = one.incremental.low, one.incremental.high
     if low is None or high is None or one.attributed <= 0:
         return
-    sold = f"{one.variant}: {number(one.attributed)} {currency} were bought with the offer"
-    span = f"{signed(low)} to {signed(high)} {currency}"
+    facts: dict[str, str] = {
+        "variant": one.variant, "sold": figure(number(one.attributed)), "currency": currency,
+        "low": figure(signed(low)), "high": figure(signed(high)),
+    }  # fmt: skip
     if low > 0:
-        yield Remark("extra", one.variant, "good", f"{sold}; in all, {span} came on top of what control buys anyway.")
+        said = worded(
+            "%(variant)s: %(sold)s %(currency)s were bought with the offer; in all, %(low)s to %(high)s %(currency)s "
+            "came on top of what control buys anyway.", **facts,
+        )  # fmt: skip
+        yield Remark("extra", one.variant, "good", said)
     elif high < 0:
-        yield Remark(
-            "displaced", one.variant, "bad",
-            f"{sold}, and less in all: against control the variant made {span}. It displaced more than it sold.",
+        said = worded(
+            "%(variant)s: %(sold)s %(currency)s were bought with the offer, and less in all: against control the "
+            "variant made %(low)s to %(high)s %(currency)s. It displaced more than it sold.", **facts,
         )  # fmt: skip
+        yield Remark("displaced", one.variant, "bad", said)
     elif high < one.attributed:
-        yield Remark(
-            "cannibalised", one.variant, "bad",
-            f"{sold}, but nothing is shown to have come on top: {span}. At least a part of it would have been bought"
-            f" anyway, or displaced something else.",
+        said = worded(
+            "%(variant)s: %(sold)s %(currency)s were bought with the offer, but nothing is shown to have come on top: "
+            "%(low)s to %(high)s %(currency)s. At least a part of it would have been bought anyway, or displaced "
+            "something else.", **facts,
         )  # fmt: skip
+        yield Remark("cannibalised", one.variant, "bad", said)
     else:
-        yield Remark("unclear", one.variant, "info", f"{sold}; how much came on top is not clear yet: {span}.")
+        said = worded(
+            "%(variant)s: %(sold)s %(currency)s were bought with the offer; how much came on top is not clear yet: "
+            "%(low)s to %(high)s %(currency)s.", **facts,
+        )  # fmt: skip
+        yield Remark("unclear", one.variant, "info", said)
 
 
 def _brought_forward(one: SinceEntry, alpha: float) -> Iterator[Remark]:
@@ -154,20 +185,28 @@ def _brought_forward(one: SinceEntry, alpha: float) -> Iterator[Remark]:
     down = one.late_p is not None and one.late_p < alpha and (one.late.estimate or 0.0) < 0
     if not (up and down):
         return
-    whole = "In sum the gain remains" if (one.whole.low or 0.0) > 0 else "In sum no gain is shown"
-    yield Remark(
-        "brought_forward", one.variant, "bad",
-        f"{one.variant}: orders are brought forward. {_span(one.early)} per visitor in the first days, "
-        f"{_span(one.late)} after them. {whole} ({_span(one.whole)}).",
+    facts = {"variant": one.variant, "early": _span(one.early), "late": _span(one.late), "whole": _span(one.whole)}
+    said = (
+        worded(
+            "%(variant)s: orders are brought forward. %(early)s per visitor in the first days, %(late)s after them. In "
+            "sum the gain remains (%(whole)s).", **facts,
+        ) if (one.whole.low or 0.0) > 0
+        else worded(
+            "%(variant)s: orders are brought forward. %(early)s per visitor in the first days, %(late)s after them. In "
+            "sum no gain is shown (%(whole)s).", **facts,
+        )
     )  # fmt: skip
+    yield Remark("brought_forward", one.variant, "bad", said)
 
 
 def _tired(one: Fatigue) -> Iterator[Remark]:
     if one.tired_from is not None:
         yield Remark(
             "fatigue", one.variant, "warn",
-            f"{one.variant}: the offer tires. From the {_ordinal(one.tired_from)} view on the effect is smaller than "
-            "before: cap how often it is shown.",
+            worded(
+                "%(variant)s: the offer tires. From the %(view)s view on the effect is smaller than before: cap how "
+                "often it is shown.", variant=one.variant, view=_ordinal(one.tired_from),
+            ),
         )  # fmt: skip
 
 
@@ -175,14 +214,16 @@ def _interacting(one: Overlap, alpha: float) -> Iterator[Remark]:
     if one.p_value is not None and one.p_value < alpha:
         yield Remark(
             "interaction", None, "warn",
-            f"The effect depends on what {one.experiment} shows the same visitors: read them together, or keep them "
-            "apart in a layer.",
+            worded(
+                "The effect depends on what %(experiment)s shows the same visitors: read them together, or keep them "
+                "apart in a layer.", experiment=one.experiment,
+            ),
         )  # fmt: skip
 
 
 def _span(effect: Effect) -> str:
-    return f"{signed(effect.estimate)} ({signed(effect.low)} to {signed(effect.high)})"
+    return spanned(signed(effect.estimate), signed(effect.low), signed(effect.high))
 
 
 def _ordinal(n: int) -> str:
-    return {1: "1st", 2: "2nd", 3: "3rd"}.get(n, f"{n}th")
+    return Term("ordinal", {1: "1st", 2: "2nd", 3: "3rd"}.get(n, f"{n}th"))

@@ -31,6 +31,7 @@ from analysis.parts import (
 from analysis.permutation import Permuted
 from analysis.threshold import Exceeds, NonInferiority
 from experiments.metrics import MetricType, Unit
+from experiments.wording import plain
 
 __all__ = [
     "NOTHING", "Adjusted", "AnyTime", "Comparison", "Effect", "Exceeds", "Json", "MetricResult", "NonInferiority",
@@ -156,7 +157,7 @@ class Comparison:
         if self.bounds is not None:
             out["bounds"] = {"low": self.bounds.low, "high": self.bounds.high, "of": self.bounds.reason}
         if self.band is not None:
-            out["band"] = msgspec.to_builtins(self.band)
+            out["band"] = msgspec.to_builtins(self.band, enc_hook=plain)
         if self.notes:
             out["notes"] = list(self.notes)
         return out
@@ -277,11 +278,13 @@ class Report:
             out["segments"] = list(self.segments)
         if self.decompositions:
             out["decompositions"] = list(self.decompositions)
-        return out | ({} if self.experiment is None else self._of_experiment())
+        out |= {} if self.experiment is None else self._of_experiment()
+        told: Json = msgspec.to_builtins(out, enc_hook=plain)
+        return told
 
     def _of_experiment(self) -> Json:
         """What only an experiment's report has; a part that could not be made is null or empty."""
-        return {name: msgspec.to_builtins(getattr(self, name)) for name in _OF_EXPERIMENT}
+        return {name: msgspec.to_builtins(getattr(self, name), enc_hook=plain) for name in _OF_EXPERIMENT}
 
     def _repr_html_(self) -> str:
         """As notebooks show it."""

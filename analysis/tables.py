@@ -3,6 +3,7 @@
 from html import escape
 
 from analysis.report import Comparison, Effect, MetricResult, Report
+from experiments.wording import Worded, figure, worded
 
 
 def number(value: float | None) -> str:
@@ -18,6 +19,16 @@ def number(value: float | None) -> str:
 def signed(value: float | None) -> str:
     """A number with its sign."""
     return "-" if value is None else ("+" if value > 0 else "") + number(value)
+
+
+def spanned(estimate: str, low: str, high: str) -> Worded:
+    """An estimate with its interval, of numbers that are written already."""
+    return worded("%(estimate)s (%(low)s to %(high)s)", estimate=figure(estimate), low=figure(low), high=figure(high))
+
+
+def ranged(low: str, high: str) -> Worded:
+    """An interval of numbers that are written already."""
+    return worded("%(low)s to %(high)s", low=figure(low), high=figure(high))
 
 
 def signed_percent(value: float | None) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from analysis.checks import Check
 from experiments.errors import Invalid
+from experiments.wording import figure, worded
 
 # tuned by simulation (docs/statistics/checks.md)
 SKEWED = 0.1
@@ -56,12 +57,21 @@ def skew(metric: str, control: Arm, treatment: Arm, standard_error: float) -> Ch
         raise Invalid.at(metric, "third moments and standard error must be finite")
     gamma = skewness(control, treatment, standard_error)
     if gamma is None:
-        return Check(name, "unknown", None, None, "too few units or no variance")
-    detail = f"skewness of the difference {gamma:+.3f}"
+        return Check(name, "unknown", None, None, worded("too few units or no variance"))
+    written = figure(f"{gamma:+.3f}")
     if abs(gamma) <= SKEWED:
-        return Check(name, "pass", None, gamma, detail)
+        return Check(name, "pass", None, gamma, worded("skewness of the difference %(skewness)s", skewness=written))
     return Check(
-        name, "warn", None, gamma, f"{detail}: p-values are off to one side; cap {metric} or balance the split"
+        name,
+        "warn",
+        None,
+        gamma,
+        worded(
+            "skewness of the difference %(skewness)s: p-values are off to one side; cap %(metric)s or balance the "
+            "split",
+            skewness=written,
+            metric=metric,
+        ),
     )
 
 
@@ -77,8 +87,13 @@ def outliers(metric: str, arms: Mapping[str, Arm], standard_error: float) -> Che
         if arm.units > 1
     }
     if not moved or not standard_error > 0:
-        return Check(name, "unknown", None, None, "too few units or no variance")
+        return Check(name, "unknown", None, None, worded("too few units or no variance"))
     variant = max(moved, key=lambda each: moved[each])
     share = float(moved[variant] / standard_error)
-    detail = f"the most extreme unit of {variant} moves {metric} by {share:.2f} standard errors"
+    detail = worded(
+        "the most extreme unit of %(variant)s moves %(metric)s by %(size)s standard errors",
+        variant=variant,
+        metric=metric,
+        size=figure(f"{share:.2f}"),
+    )
     return Check(name, "warn" if share >= DECIDES else "pass", None, share, detail)

@@ -14,6 +14,7 @@ from analysis.checks import Check, Status
 from analysis.frames import Labels, Numbers, identities, labels, numbers, tally
 from experiments.errors import Invalid
 from experiments.metrics import COUNT, Metric
+from experiments.wording import figure, worded
 
 MOST_LEVELS = 50
 Mask = NDArray[np.bool_]
@@ -133,8 +134,12 @@ def _crossovers(crossed: Mask, variant: NDArray[np.signedinteger[Any]], names: S
     found = balance.crossovers(_by_name(names, variant[crossed]), _by_name(names, variant))
     count = int(crossed.sum())
     if not count:
-        return replace(found, statistic=0.0, detail="no unit was seen under two variants")
-    detail = f"{count:,} units were seen under two variants, each analysed under its first row; {found.detail}"
+        return replace(found, statistic=0.0, detail=worded("no unit was seen under two variants"))
+    detail = worded(
+        "%(units)s units were seen under two variants, each analysed under its first row; %(detail)s",
+        units=figure(f"{count:,}"),
+        detail=found.detail,
+    )
     return replace(found, status="fail" if found.status == "fail" else "warn", detail=detail)
 
 

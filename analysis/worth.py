@@ -6,6 +6,7 @@ from analysis.effect import Effect
 from analysis.parts import Band, Worth
 from analysis.report import Comparison, MetricResult
 from analysis.traffic import Traffic
+from experiments.wording import worded
 
 YEAR = 365
 METRICS = ("contribution_per_visitor", "revenue_per_visitor")
@@ -44,5 +45,5 @@ def _span(band: Band) -> Effect:
     """From the lowest to the highest of the two readings."""
     lows = [e.low for e in (band.zero_margin, band.category_margin) if e.low is not None]
     highs = [e.high for e in (band.zero_margin, band.category_margin) if e.high is not None]
-    reason = "costs are not all known: from no margin on what is unknown to its usual margin"
+    reason = worded("costs are not all known: from no margin on what is unknown to its usual margin")
     return Effect(None, min(lows, default=None), max(highs, default=None), None, reason)

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from experiments.definition import Definition
 from experiments.lifecycle import MEASURING, State
 from experiments.moment import DAY, Micros, micros
+from experiments.wording import figure, worded
 
 AlertKind = Literal[
     "started", "no_exposures", "no_conversions", "sample_ratio_mismatch", "guardrail_breached", "target_reached",
@@ -27,14 +28,14 @@ FEWEST = 300
 """Units of whom at least one will have ordered where orders reach us: at 2% conversion, but for once in 400."""
 
 SAID: dict[AlertKind, str] = {
-    "started": "It has started.",
-    "no_exposures": "No new visitor reaches it.",
-    "no_conversions": "Visitors come, but what they do does not reach us.",
-    "sample_ratio_mismatch": "Visitors are not split as planned: do not read its effects.",
-    "guardrail_breached": "A guardrail is breached.",
-    "target_reached": "It has reached what it was planned for.",
-    "ended": "It has ended.",
-    "auto_paused": "It was paused by itself: everyone sees no offer.",
+    "started": worded("It has started."),
+    "no_exposures": worded("No new visitor reaches it."),
+    "no_conversions": worded("Visitors come, but what they do does not reach us."),
+    "sample_ratio_mismatch": worded("Visitors are not split as planned: do not read its effects."),
+    "guardrail_breached": worded("A guardrail is breached."),
+    "target_reached": worded("It has reached what it was planned for."),
+    "ended": worded("It has ended."),
+    "auto_paused": worded("It was paused by itself: everyone sees no offer."),
 }
 """Each kind in a plain sentence."""
 
@@ -97,20 +98,26 @@ def silent(came: Arrivals, since: Micros, now: Micros) -> Condition | None:
     quiet = now - heard
     if quiet < QUIET:
         return None
-    hours = f"{quiet * 24 // DAY:,} h"
+    hours = figure(f"{quiet * 24 // DAY:,}")
     if came.last_at is None or came.first_at is None:
-        return Condition("no_exposures", detail=f"Not one visitor has met it in {hours}.")
+        return Condition("no_exposures", detail=worded("Not one visitor has met it in %(hours)s h.", hours=hours))
     rate = came.units / max((came.last_at - came.first_at) / DAY, 1.0)
     if rate * quiet / DAY < EXPECTED:
         return None
-    return Condition("no_exposures", detail=f"No new visitor in {hours}, after about {rate:,.0f} a day before.")
+    said = worded(
+        "No new visitor in %(hours)s h, after about %(rate)s a day before.", hours=hours, rate=figure(f"{rate:,.0f}")
+    )
+    return Condition("no_exposures", detail=said)
 
 
 def unheard(came: Arrivals, told: bool, now: Micros) -> Condition | None:
     """The condition that units come and the storefront has sent no conversion at all since the first of them."""
     if told or came.first_at is None or now - came.first_at < QUIET:
         return None
-    detail = f"{came.units:,} visitors in {(now - came.first_at) * 24 // DAY:,} h, and no order or other conversion."
+    detail = worded(
+        "%(units)s visitors in %(hours)s h, and no order or other conversion.",
+        units=figure(f"{came.units:,}"), hours=figure(f"{(now - came.first_at) * 24 // DAY:,}"),
+    )  # fmt: skip
     return Condition("no_conversions", detail=detail)
 
 
@@ -118,5 +125,8 @@ def unmatched(units: int, orders: float, days: float) -> Condition | None:
     """The condition that conversions come, and not one order is of a unit of so many: the ids do not fit."""
     if orders > 0 or units < FEWEST or days * DAY < QUIET:
         return None
-    detail = f"{units:,} visitors have met it, and no order is from any of them: are the visitors' ids the same?"
+    detail = worded(
+        "%(units)s visitors have met it, and no order is from any of them: are the visitors' ids the same?",
+        units=figure(f"{units:,}"),
+    )
     return Condition("no_conversions", detail=detail)

@@ -14,6 +14,7 @@ from experiments.conditions import check_condition
 from experiments.errors import FieldError, Invalid
 from experiments.identifiers import Key, Name
 from experiments.shape import convert
+from experiments.wording import worded
 
 MOST_VALUES = 100_000
 Member = str | int | float
@@ -50,15 +51,15 @@ def parse_audience(value: object, others: Collection[str]) -> Audience:
     errors: list[FieldError] = []
     if given.type == "list":
         if given.values is None:
-            errors.append(FieldError("values", "is required: the members of the list"))
+            errors.append(FieldError("values", worded("is required: the members of the list")))
         if given.condition is not None:
-            errors.append(FieldError("condition", "does not go with a list"))
+            errors.append(FieldError("condition", worded("does not go with a list")))
         group: dict[str, Any] = {"type": "list", "attributeKey": given.attribute or "id", "values": given.values}
     else:
         if not given.condition:
-            errors.append(FieldError("condition", "is required, and must say something"))
+            errors.append(FieldError("condition", worded("is required, and must say something")))
         errors += [
-            FieldError(n, "does not go with a condition")
+            FieldError(n, worded("does not go with a condition"))
             for n in ("values", "attribute")
             if getattr(given, n) is not None
         ]

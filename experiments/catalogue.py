@@ -12,6 +12,7 @@ from experiments.errors import FieldError, Invalid
 from experiments.identifiers import Line, ProductId
 from experiments.money import to_minor
 from experiments.shape import convert
+from experiments.wording import worded
 
 
 class Product(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -65,12 +66,12 @@ def parse_product(value: Mapping[str, object], currency: str) -> Product:
             errors += refusal.errors
             continue
         if amount is not None and amount < 0:
-            errors.append(FieldError(name, f"cannot be negative, and is {amount}"))
+            errors.append(FieldError(name, worded("cannot be negative, and is %(given)s", given=amount)))
     if given.stock is not None and not 0 <= given.stock <= 10**9:
-        errors.append(FieldError("stock", f"must be 0 or more, and is {given.stock}"))
-    errors += [FieldError("title", "is required")] if not given.title.strip() else []
+        errors.append(FieldError("stock", worded("must be 0 or more, and is %(given)s", given=given.stock)))
+    errors += [FieldError("title", worded("is required"))] if not given.title.strip() else []
     errors += [
-        FieldError(name, "must be an http(s) address or a path starting with /")
+        FieldError(name, worded("must be an http(s) address or a path starting with /"))
         for name in ("url", "image")
         if (link := getattr(given, name)) and not link.startswith(("http://", "https://", "/"))
     ]

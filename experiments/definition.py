@@ -21,6 +21,7 @@ from experiments.segments import MOST, SegmentName, check_segments
 from experiments.shape import convert
 from experiments.share import parse_share
 from experiments.targeting import check_condition
+from experiments.wording import figure, worded
 
 WHOLE = 10_000
 """Weights sum to this, and coverage is a part of it: one is a hundredth of a percent."""
@@ -211,21 +212,30 @@ def to_json(definition: Definition) -> dict[str, Any]:
 def _check_variants(definition: Definition) -> Iterator[FieldError]:
     variants = definition.variants
     if not 2 <= len(variants) <= 20:
-        yield FieldError("variants", f"there must be 2 to 20, and there are {len(variants)}")
+        yield FieldError("variants", worded("there must be 2 to 20, and there are %(given)s", given=len(variants)))
         return
     seen: set[str] = set()
     for i, variant in enumerate(variants):
         if variant.key in seen:
-            yield FieldError(f"variants[{i}].key", f"{variant.key!r} is taken by another variant")
+            yield FieldError(f"variants[{i}].key", worded("%(key)s is taken by another variant", key=repr(variant.key)))
         seen.add(variant.key)
         yield from variant.offer.check(f"variants[{i}].offer")
     total = sum(v.weight for v in variants)
     if total != WHOLE:
-        yield FieldError("variants", f"weights must sum to {WHOLE} (hundredths of a percent), and sum to {total}")
+        yield FieldError(
+            "variants",
+            worded(
+                "weights must sum to %(whole)s (hundredths of a percent), and sum to %(total)s",
+                whole=WHOLE,
+                total=total,
+            ),
+        )
     if definition.control.weight == 0:
-        yield FieldError("variants", f"{definition.control.key!r} has no weight: nothing to compare with")
+        yield FieldError(
+            "variants", worded("%(key)s has no weight: nothing to compare with", key=repr(definition.control.key))
+        )
     if sum(v.weight > 0 for v in variants) < 2:
-        yield FieldError("variants", "at least two variants need weight")
+        yield FieldError("variants", worded("at least two variants need weight"))
 
 
 def _check_plan(definition: Definition, metrics: Mapping[str, Metric]) -> Iterator[FieldError]:
@@ -236,9 +246,12 @@ def _check_plan(definition: Definition, metrics: Mapping[str, Metric]) -> Iterat
     seen: dict[str, str] = {}
     for field, key in named:
         if key not in metrics:
-            yield FieldError(field, f"{key!r} is not a metric; there are {', '.join(sorted(metrics))}")
+            yield FieldError(
+                field,
+                worded("%(key)s is not a metric; there are %(known)s", key=repr(key), known=", ".join(sorted(metrics))),
+            )
         elif key in seen:
-            yield FieldError(field, f"{key!r} already has a role, as {seen[key]}")
+            yield FieldError(field, worded("%(key)s already has a role, as %(role)s", key=repr(key), role=seen[key]))
         seen.setdefault(key, field)
     for i, guardrail in enumerate(plan.guardrails):
         yield from _check_share(guardrail.margin, f"metrics.guardrails[{i}].margin", Decimal(0), Decimal(1))
@@ -260,14 +273,17 @@ def _check_rule(definition: Definition, metrics: Mapping[str, Metric]) -> Iterat
 
 def _check_monitoring(analysis: AnalysisPlan) -> Iterator[FieldError]:
     if analysis.monitoring is not None and (analysis.monitoring == "fixed") == analysis.sequential:
-        once = "is read once, at its end" if analysis.sequential else "is read on the way"
+        method = analysis.monitoring
         yield FieldError(
-            "analysis.monitoring", f"{analysis.monitoring} {once}: sequential must be {not analysis.sequential}".lower()
+            "analysis.monitoring",
+            worded("%(method)s is read once, at its end: sequential must be false", method=method)
+            if analysis.sequential
+            else worded("%(method)s is read on the way: sequential must be true", method=method),
         )
     if analysis.method == "group_sequential" and analysis.planned_units is None and analysis.target_mde is None:
-        yield FieldError("analysis.planned_units", "planned looks need an end: planned_units, or a target_mde")
+        yield FieldError("analysis.planned_units", worded("planned looks need an end: planned_units, or a target_mde"))
     if analysis.method == "msprt" and analysis.target_mde is None:
-        yield FieldError("analysis.target_mde", "the mSPRT needs the size of the effects that are looked for")
+        yield FieldError("analysis.target_mde", worded("the mSPRT needs the size of the effects that are looked for"))
     if message := broken_looks(analysis.looks):
         yield FieldError("analysis.looks", message)
 
@@ -279,41 +295,57 @@ def _check_share(text: str, field: str, least: Decimal, most: Decimal) -> Iterat
         yield from refusal.errors
         return
     if not least <= share <= most:
-        yield FieldError(field, f"must be {least * 100:f}% to {most * 100:f}%, and is {text}")
+        yield FieldError(
+            field,
+            worded(
+                "must be %(least)s to %(most)s, and is %(given)s",
+                least=figure(f"{least * 100:f}%"),
+                most=figure(f"{most * 100:f}%"),
+                given=text,
+            ),
+        )
 
 
 def _check_traffic(definition: Definition, audiences: Collection[str] | None) -> Iterator[FieldError]:
     yield from check_condition(definition.targeting, saved_groups=audiences)
     layer = definition.layer
     if layer is not None and layer.start >= layer.end:
-        yield FieldError("layer.end", f"must be greater than start, {layer.start}, and is {layer.end}")
+        yield FieldError(
+            "layer.end",
+            worded("must be greater than start, %(start)s, and is %(end)s", start=layer.start, end=layer.end),
+        )
     for unit_id, variant in definition.allow_list.items():
         if definition.variant(variant) is None:
-            yield FieldError(f"allow_list.{unit_id}", f"{variant!r} is not a variant")
+            yield FieldError(f"allow_list.{unit_id}", worded("%(key)s is not a variant", key=repr(variant)))
 
 
 def _check_schedule(definition: Definition) -> Iterator[FieldError]:
     schedule = definition.schedule
     if schedule.start_at and schedule.end_at and schedule.start_at >= schedule.end_at:
-        yield FieldError("schedule.end_at", "must be later than start_at")
+        yield FieldError("schedule.end_at", worded("must be later than start_at"))
     time, coverage = schedule.start_at, definition.coverage
     for i, step in enumerate(schedule.ramp):
         if time is not None and step.at <= time:
-            yield FieldError(f"schedule.ramp[{i}].at", f"must be later than {time.isoformat()}")
+            yield FieldError(f"schedule.ramp[{i}].at", worded("must be later than %(time)s", time=time.isoformat()))
         if step.coverage <= coverage:  # less coverage would throw out units that are inside
-            yield FieldError(f"schedule.ramp[{i}].coverage", f"must be more than {coverage}, and is {step.coverage}")
+            yield FieldError(
+                f"schedule.ramp[{i}].coverage",
+                worded("must be more than %(least)s, and is %(given)s", least=coverage, given=step.coverage),
+            )
         time, coverage = step.at, step.coverage
     if time is not None and schedule.ramp and schedule.end_at is not None and time >= schedule.end_at:
-        yield FieldError(f"schedule.ramp[{len(schedule.ramp) - 1}].at", "must be before end_at")
+        yield FieldError(f"schedule.ramp[{len(schedule.ramp) - 1}].at", worded("must be before end_at"))
     yield from _check_pauses(definition)
 
 
 def _check_pauses(definition: Definition) -> Iterator[FieldError]:
     named = definition.schedule.pause_when
     if len(set(named)) != len(named):
-        yield FieldError("schedule.pause_when", "names a condition twice")
+        yield FieldError("schedule.pause_when", worded("names a condition twice"))
     if "guardrail_breached" in named and not definition.metrics.guardrails:
-        yield FieldError("schedule.pause_when", "guardrail_breached needs a guardrail, and there is none")
+        yield FieldError("schedule.pause_when", worded("guardrail_breached needs a guardrail, and there is none"))
     if "guardrail_breached" in named and definition.analysis.method == "fixed":
-        said = "guardrail_breached needs an analysis that may be read on the way, and this one is read once, at its end"
+        said = worded(
+            "guardrail_breached needs an analysis that may be read on the way, and this one is read once, at its end"
+        )
         yield FieldError("schedule.pause_when", said)

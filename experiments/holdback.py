@@ -12,6 +12,7 @@ from typing import Any
 
 from experiments.definition import WHOLE, Definition, to_json
 from experiments.errors import Invalid
+from experiments.wording import figure, worded
 
 LEAST, MOST, USUAL = 100, 2000, 500
 """How much may be held back, and how much usually is, in hundredths of a percent."""
@@ -28,11 +29,25 @@ def follow_up(definition: Definition, winner: str, share: int, taken: Collection
     """
     control, shipped = definition.control, definition.variant(winner)
     if shipped is None:
-        raise Invalid.at("variant", f"{winner!r} is not a variant of {definition.key!r}")
+        raise Invalid.at(
+            "variant",
+            worded("%(key)s is not a variant of %(experiment)s", key=repr(winner), experiment=repr(definition.key)),
+        )
     if shipped == control:
-        raise Invalid.at("holdback", f"needs another variant to be shipped: {winner!r} is what it would go on seeing")
+        raise Invalid.at(
+            "holdback",
+            worded("needs another variant to be shipped: %(key)s is what it would go on seeing", key=repr(winner)),
+        )
     if not LEAST <= share <= MOST:
-        raise Invalid.at("holdback", f"must be {LEAST / 100:g}% to {MOST / 100:g}%, and is {share / 100:g}%")
+        raise Invalid.at(
+            "holdback",
+            worded(
+                "must be %(least)s to %(most)s, and is %(given)s",
+                least=figure(f"{LEAST / 100:g}%"),
+                most=figure(f"{MOST / 100:g}%"),
+                given=figure(f"{share / 100:g}%"),
+            ),
+        )
     value, weights = to_json(definition), {control.key: share, winner: WHOLE - share}
     variants = [v | {"weight": weights[v["key"]]} for v in value["variants"] if v["key"] in weights]
     # read on the way, by intervals that stay valid: nobody knows when it ends

@@ -6,6 +6,7 @@ from typing import Annotated, NewType
 import msgspec
 
 from experiments.errors import FieldError
+from experiments.wording import worded
 
 StorefrontId = NewType("StorefrontId", int)
 ExperimentId = NewType("ExperimentId", int)
@@ -39,6 +40,8 @@ def check_key(key: str, field: str = "key") -> list[FieldError]:
     return [
         FieldError(
             field,
-            "must be 1 to 64 letters, digits, dots, colons, hyphens or underscores, starting with a letter or digit",
+            worded(
+                "must be 1 to 64 letters, digits, dots, colons, hyphens or underscores, starting with a letter or digit"
+            ),
         )
     ]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from experiments.errors import FieldError
+from experiments.wording import worded
 
 LARGEST_AMOUNT = 10**9
 """Of discounts and thresholds, in major units."""
@@ -23,15 +24,18 @@ class Discount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         """Every rule that this discount breaks."""
         given = [(n, v) for n in ("percent", "amount", "price") if (v := getattr(self, n)) is not None]
         if len(given) != 1:
-            yield FieldError(field, "give exactly one of percent, amount, price")
+            yield FieldError(field, worded("give exactly one of percent, amount, price"))
             return
         name, value = given[0]
         if not value.is_finite() or value <= 0:
-            yield FieldError(f"{field}.{name}", f"must be greater than 0, and is {value}")
+            yield FieldError(f"{field}.{name}", worded("must be greater than 0, and is %(given)s", given=value))
         elif name == "percent" and value >= 100:
-            yield FieldError(f"{field}.percent", f"must be less than 100, and is {value}")
+            yield FieldError(f"{field}.percent", worded("must be less than 100, and is %(given)s", given=value))
         elif value > LARGEST_AMOUNT:
-            yield FieldError(f"{field}.{name}", f"must be at most {LARGEST_AMOUNT}, and is {value}")
+            yield FieldError(
+                f"{field}.{name}",
+                worded("must be at most %(most)s, and is %(given)s", most=LARGEST_AMOUNT, given=value),
+            )
 
 
 class FrequencyCap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +55,7 @@ class Instalments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         """Every rule that this breaks."""
         rest = self.text.replace("{amount}", "").replace("{count}", "")
         if self.text and ("{amount}" not in self.text or "{" in rest or "}" in rest):
-            yield FieldError(f"{field}.text", "must say {amount}, and may say {count}; no other braces")
+            yield FieldError(f"{field}.text", worded("must say {amount}, and may say {count}; no other braces"))
 
     def parts(self, price: int) -> tuple[int, int]:
         """What each part comes to and the last one, in minor units: together exactly the price."""

@@ -6,6 +6,7 @@ draft -> (scheduled ->) running <-> closed -> stopped -> decided -> archived; ru
 from typing import Literal
 
 from experiments.errors import Conflict
+from experiments.wording import Listed, Term, worded
 
 State = Literal["draft", "scheduled", "running", "closed", "paused", "stopped", "decided", "archived"]
 Action = Literal[
@@ -50,8 +51,12 @@ def after(state: State, action: Action) -> State:
     """The state that `action` leads to; Conflict where `state` does not allow it."""
     ways = TRANSITIONS[action]
     if state not in ways:
-        allowed = " or ".join(sorted(ways))
-        raise Conflict("wrong_state", f"Cannot {action} an experiment that is {state}; it must be {allowed}")
+        allowed = Listed([Term("state", way) for way in sorted(ways)], worded(" or "))
+        said = worded(
+            "Cannot %(action)s an experiment that is %(state)s; it must be %(allowed)s",
+            action=Term("action", action), state=Term("state", state), allowed=allowed,
+        )  # fmt: skip
+        raise Conflict("wrong_state", said)
     return ways[state]
 
 

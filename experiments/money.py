@@ -6,6 +6,7 @@ Exponents and codes are ISO 4217's. What is no ISO currency (BTC, XTS) is refuse
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
 from experiments.errors import Invalid
+from experiments.wording import worded
 
 LARGEST_MINOR = 10**15
 """An amount beyond this is a mistake, not a sale; below it every sum of squares stays finite and every total exact."""
@@ -62,15 +63,25 @@ def to_minor(amount: Decimal, currency: str, field: str, *, exact: bool = False)
     """
     places = exponent(currency)
     if not amount.is_finite() or amount.copy_abs() > LARGEST_MINOR:
-        raise Invalid.at(field, f"{amount} is not an amount of money")
+        raise Invalid.at(field, worded("%(given)s is not an amount of money", given=amount))
     try:
         minor = (amount.scaleb(places)).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
     except InvalidOperation:
-        raise Invalid.at(field, f"{amount} is not an amount of money") from None
+        raise Invalid.at(field, worded("%(given)s is not an amount of money", given=amount)) from None
     if abs(minor) > LARGEST_MINOR:
-        raise Invalid.at(field, f"{amount} {currency} is larger than any sale")
+        raise Invalid.at(
+            field, worded("%(given)s %(currency)s is larger than any sale", given=amount, currency=currency)
+        )
     if exact and minor != amount.scaleb(places):
-        raise Invalid.at(field, f"{amount} has more decimals than {currency} ({places})")
+        raise Invalid.at(
+            field,
+            worded(
+                "%(given)s has more decimals than %(currency)s (%(places)s)",
+                given=amount,
+                currency=currency,
+                places=places,
+            ),
+        )
     return int(minor)
 
 

@@ -16,6 +16,7 @@ from experiments.errors import FieldError, Invalid
 from experiments.identifiers import ProductId
 from experiments.incentives import LARGEST_AMOUNT, Discount, FrequencyCap, Instalments, SocialProof
 from experiments.share import parse_share
+from experiments.wording import worded
 
 Headline = Annotated[str, msgspec.Meta(max_length=200)]
 Body = Annotated[str, msgspec.Meta(max_length=2000)]
@@ -68,10 +69,13 @@ class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         if self.discount is not None:
             yield from self.discount.check(f"{field}.discount")
         if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
-            yield FieldError(f"{field}.valid_until", "must be later than valid_from")
+            yield FieldError(f"{field}.valid_until", worded("must be later than valid_from"))
         over = self.free_shipping_over
         if over is not None and not (over.is_finite() and 0 <= over <= LARGEST_AMOUNT):
-            yield FieldError(f"{field}.free_shipping_over", f"must be 0 to {LARGEST_AMOUNT}, and is {over}")
+            yield FieldError(
+                f"{field}.free_shipping_over",
+                worded("must be 0 to %(most)s, and is %(given)s", most=LARGEST_AMOUNT, given=over),
+            )
         if self.instalments is not None:
             yield from self.instalments.check(f"{field}.instalments")
         yield from self._check_steps(field)
@@ -82,7 +86,9 @@ class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
                 yield from refusal.errors
             else:
                 if not 0 <= share < 1:
-                    message = f"is a share of the price, 0% to below 100%, and is {self.minimum_margin}"
+                    message = worded(
+                        "is a share of the price, 0%% to below 100%%, and is %(given)s", given=self.minimum_margin
+                    )
                     yield FieldError(f"{field}.minimum_margin", message)
 
     def _check_steps(self, field: str) -> Iterator[FieldError]:
@@ -93,12 +99,15 @@ class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             path = f"{field}.{name}"
             if _is_longer(step, MOST_STEPS - 1):
                 yield FieldError(
-                    path, f"makes more than {MOST_STEPS} offers one after the other: nobody answers so many"
+                    path,
+                    worded(
+                        "makes more than %(most)s offers one after the other: nobody answers so many", most=MOST_STEPS
+                    ),
                 )
                 return
             yield from step.check(path)
             if step.frequency_cap is not None:
-                yield FieldError(f"{path}.frequency_cap", "belongs to the offer that is shown first")
+                yield FieldError(f"{path}.frequency_cap", worded("belongs to the offer that is shown first"))
 
     def check(self, field: str) -> Iterator[FieldError]:
         """Every rule that this offer breaks."""
@@ -136,21 +145,24 @@ class Upsell(_Shown, frozen=True, tag_field="type", tag="upsell", kw_only=True):
         """Every rule that this offer breaks."""
         yield from self._check_shown(field)
         if self.pick == "explicit" and not self.pairs:
-            yield FieldError(f"{field}.pairs", "name at least one pair, from a product to a dearer one")
+            yield FieldError(f"{field}.pairs", worded("name at least one pair, from a product to a dearer one"))
         if self.pick == "next_tier" and self.pairs:
-            yield FieldError(f"{field}.pairs", "belong to pick explicit; with next_tier the catalogue decides")
+            yield FieldError(f"{field}.pairs", worded("belong to pick explicit; with next_tier the catalogue decides"))
         yield from (
-            FieldError(f"{field}.pairs", f"leads from {base!r} to itself")
+            FieldError(f"{field}.pairs", worded("leads from %(product)s to itself", product=repr(base)))
             for base, target in self.pairs.items()
             if base == target
         )
         ratio = self.max_price_ratio
         if ratio is not None and not (ratio.is_finite() and 1 < ratio <= 100):
-            yield FieldError(f"{field}.max_price_ratio", f"must be greater than 1 and at most 100, and is {ratio}")
+            yield FieldError(
+                f"{field}.max_price_ratio",
+                worded("must be greater than 1 and at most 100, and is %(given)s", given=ratio),
+            )
         for i, tier in enumerate(self.tiers):
             yield from _check_tier(tier, f"{field}.tiers[{i}]")
             if tier.items:
-                message = "belong to a bundle; an upsell's tier is the step up from the one before"
+                message = worded("belong to a bundle; an upsell's tier is the step up from the one before")
                 yield FieldError(f"{field}.tiers[{i}].items", message)
 
 
@@ -165,17 +177,20 @@ class CrossSell(_Shown, frozen=True, tag_field="type", tag="cross_sell", kw_only
         """Every rule that this offer breaks."""
         yield from self._check_shown(field)
         if self.pick == "explicit" and not any(self.products.values()):
-            yield FieldError(f"{field}.products", "name at least one product to add")
+            yield FieldError(f"{field}.products", worded("name at least one product to add"))
         if self.pick != "explicit" and self.products:
-            yield FieldError(f"{field}.products", f"belong to pick explicit; with {self.pick} the shop's data decide")
+            yield FieldError(
+                f"{field}.products",
+                worded("belong to pick explicit; with %(pick)s the shop's data decide", pick=self.pick),
+            )
         yield from (
-            FieldError(f"{field}.products", f"{base!r} is its own complement")
+            FieldError(f"{field}.products", worded("%(product)s is its own complement", product=repr(base)))
             for base, added in self.products.items()
             if base in added
         )
         if self.discount is not None and self.discount.price is not None:
             yield FieldError(
-                f"{field}.discount.price", "a fixed price belongs to a bundle; here give percent or amount"
+                f"{field}.discount.price", worded("a fixed price belongs to a bundle; here give percent or amount")
             )
 
 
@@ -194,14 +209,18 @@ class Bundle(_Shown, frozen=True, tag_field="type", tag="bundle", kw_only=True):
         yield from self._check_shown(field)
         if self.discount is None:
             yield FieldError(
-                f"{field}.discount", "is required: a bundle that is no cheaper than its parts is no bundle"
+                f"{field}.discount", worded("is required: a bundle that is no cheaper than its parts is no bundle")
             )
         if self.pick == "explicit" and not 2 <= len(self.items) <= 12:
-            yield FieldError(f"{field}.items", f"name 2 to 12 products; there are {len(self.items)}")
+            yield FieldError(
+                f"{field}.items", worded("name 2 to 12 products; there are %(given)s", given=len(self.items))
+            )
         if len(set(self.items)) != len(self.items):
-            yield FieldError(f"{field}.items", "names a product twice")
+            yield FieldError(f"{field}.items", worded("names a product twice"))
         if self.pick != "explicit" and self.items:
-            yield FieldError(f"{field}.items", f"belong to pick explicit; with {self.pick} the orders decide")
+            yield FieldError(
+                f"{field}.items", worded("belong to pick explicit; with %(pick)s the orders decide", pick=self.pick)
+            )
         yield from self._check_tiers(field)
 
     def _check_tiers(self, field: str) -> Iterator[FieldError]:
@@ -209,12 +228,16 @@ class Bundle(_Shown, frozen=True, tag_field="type", tag="bundle", kw_only=True):
             path = f"{field}.tiers[{i}]"
             yield from _check_tier(tier, path)
             if self.pick == "explicit" and not 2 <= len(tier.items) <= 12:
-                yield FieldError(f"{path}.items", f"name 2 to 12 products; there are {len(tier.items)}")
+                yield FieldError(
+                    f"{path}.items", worded("name 2 to 12 products; there are %(given)s", given=len(tier.items))
+                )
             if self.pick != "explicit" and tier.items:
-                message = f"belong to pick explicit; with {self.pick} each tier has one product more"
+                message = worded(
+                    "belong to pick explicit; with %(pick)s each tier has one product more", pick=self.pick
+                )
                 yield FieldError(f"{path}.items", message)
             if len(set(tier.items)) != len(tier.items):
-                yield FieldError(f"{path}.items", "names a product twice")
+                yield FieldError(f"{path}.items", worded("names a product twice"))
 
 
 def _check_tier(tier: Tier, field: str) -> Iterator[FieldError]:

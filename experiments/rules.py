@@ -12,6 +12,7 @@ from experiments.errors import FieldError, Invalid
 from experiments.looks import Monitoring
 from experiments.metrics import MONEY_COLUMNS, Metric
 from experiments.share import parse_share
+from experiments.wording import Worded, figure, worded
 
 Short = Annotated[str, msgspec.Meta(max_length=40)]
 
@@ -83,7 +84,7 @@ class Clause:
     @property
     def sentence(self) -> str:
         """In words."""
-        return CLAUSES[self.name] % self.facts
+        return Worded(CLAUSES[self.name], self.facts)
 
 
 CLAUSES: Mapping[str, str] = MappingProxyType(
@@ -140,19 +141,24 @@ def check_rule(
     """What is wrong with it beside these guardrails' margins; `planned` says whether the plan names a lift to find."""
     key = rule.metric or primary
     if rule.metric is not None and rule.metric not in metrics:
-        yield FieldError("rule.metric", f"{key!r} is not a metric; there are {', '.join(sorted(metrics))}")
+        yield FieldError(
+            "rule.metric",
+            worded("%(key)s is not a metric; there are %(known)s", key=repr(key), known=", ".join(sorted(metrics))),
+        )
     bounds = (("least_lift", Decimal(-1), LARGEST_LIFT), ("minimum_precision", SMALLEST_PRECISION, Decimal(1)))
     for name, least, most in bounds:
         yield from _check_share(getattr(rule, name), f"rule.{name}", least, most)
     if rule.least_lift is None and not (rule.prove_guardrails and any(0 < margin < 1 for margin in margins)):
         yield FieldError(
             "rule.least_lift",
-            "where nothing need be better, something must be shown to be safe: name a guardrail with a margin",
+            worded("where nothing need be better, something must be shown to be safe: name a guardrail with a margin"),
         )
     if rule.max_loss is not None:
         yield from _check_loss(rule, metrics.get(key))
     if rule.minimum_precision is not None and not planned:
-        yield FieldError("rule.minimum_precision", "needs the smallest lift worth finding, which it is a share of")
+        yield FieldError(
+            "rule.minimum_precision", worded("needs the smallest lift worth finding, which it is a share of")
+        )
 
 
 def _check_share(text: str | None, name: str, least: Decimal, most: Decimal) -> Iterator[FieldError]:
@@ -164,7 +170,15 @@ def _check_share(text: str | None, name: str, least: Decimal, most: Decimal) -> 
         yield from refusal.errors
         return
     if not least <= share <= most:
-        yield FieldError(name, f"must be {least * 100:f}% to {most * 100:f}%, and is {text}")
+        yield FieldError(
+            name,
+            worded(
+                "must be %(least)s to %(most)s, and is %(given)s",
+                least=figure(f"{least * 100:f}%"),
+                most=figure(f"{most * 100:f}%"),
+                given=text,
+            ),
+        )
 
 
 def _check_loss(rule: DecisionRule, metric: Metric | None) -> Iterator[FieldError]:
@@ -173,8 +187,13 @@ def _check_loss(rule: DecisionRule, metric: Metric | None) -> Iterator[FieldErro
     except DecimalException:
         loss = Decimal("NaN")
     if not loss.is_finite() or not 0 < loss <= 10**9:
-        yield FieldError("rule.max_loss", f"{rule.max_loss!r} is no amount of money: write for example 0.02")
+        yield FieldError(
+            "rule.max_loss",
+            worded("%(given)s is no amount of money: write for example 0.02", given=repr(rule.max_loss)),
+        )
     if metric is not None and not (metric.type == "mean" and metric.numerator in MONEY_COLUMNS):
-        yield FieldError("rule.max_loss", f"needs a metric of money a visitor, and {metric.key!r} is none")
+        yield FieldError(
+            "rule.max_loss", worded("needs a metric of money a visitor, and %(key)s is none", key=repr(metric.key))
+        )
     if rule.least_lift is None:
-        yield FieldError("rule.max_loss", "says nothing where the metric need not be shown to be better")
+        yield FieldError("rule.max_loss", worded("says nothing where the metric need not be shown to be better"))

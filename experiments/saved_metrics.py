@@ -8,6 +8,7 @@ import msgspec
 from experiments.errors import FieldError
 from experiments.identifiers import Key, Name, Printable
 from experiments.metrics import BUILT_IN, COLUMNS, Direction, Metric, event_of, is_flag
+from experiments.wording import worded
 
 Column = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 LEAST_CAP, MOST_CAP = 0.9, 0.9999
@@ -45,20 +46,25 @@ class SavedMetricInput(SavedMetric, frozen=True, forbid_unknown_fields=True, kw_
 def check_saved(key: str, saved: SavedMetric, at: str = "") -> Iterator[FieldError]:
     """What is wrong with it, each with its field under `at`."""
     if key in BUILT_IN:
-        yield FieldError(f"{at}key", f"{key!r} is a metric that every storefront has")
+        yield FieldError(f"{at}key", worded("%(key)s is a metric that every storefront has", key=repr(key)))
     for name, column in (("numerator", saved.numerator), ("denominator", saved.denominator)):
         if column is not None and column not in COLUMNS and event_of(column) is None:
             yield FieldError(
                 f"{at}{name}", f"{column!r} is not counted; there are {', '.join(COLUMNS)}, event:NAME, with_event:NAME"
             )
     if (saved.type == "ratio") != (saved.denominator is not None):
-        yield FieldError(f"{at}denominator", "a ratio needs one, and nothing else takes one")
+        yield FieldError(f"{at}denominator", worded("a ratio needs one, and nothing else takes one"))
     if saved.denominator is not None and saved.denominator == saved.numerator:
-        yield FieldError(f"{at}denominator", "must be another one than the numerator: the ratio would always be 1")
+        yield FieldError(
+            f"{at}denominator", worded("must be another one than the numerator: the ratio would always be 1")
+        )
     if saved.type == "proportion" and not is_flag(saved.numerator):
-        yield FieldError(f"{at}numerator", f"a share of visitors needs what is 0 or 1, and {saved.numerator!r} is not")
+        yield FieldError(
+            f"{at}numerator",
+            worded("a share of visitors needs what is 0 or 1, and %(column)s is not", column=repr(saved.numerator)),
+        )
     if saved.type == "proportion" and saved.cap is not None:
-        yield FieldError(f"{at}cap", "a share of visitors is not capped")
+        yield FieldError(f"{at}cap", worded("a share of visitors is not capped"))
 
 
 def own_metrics(saved: Mapping[str, SavedMetric]) -> dict[str, Metric]:

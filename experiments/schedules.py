@@ -9,6 +9,7 @@ from experiments.definition import Schedule
 from experiments.errors import FieldError, Invalid
 from experiments.lifecycle import State
 from experiments.moment import Micros, micros
+from experiments.wording import worded
 
 
 def in_zone(value: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
@@ -49,8 +50,14 @@ def _aware(given: object, zone: ZoneInfo, field: str, errors: list[FieldError]) 
     if early.utcoffset() == late.utcoffset():
         return early.isoformat()
     back = early.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
-    what = "comes twice" if back == moment else "does not exist"
-    errors.append(FieldError(field, f"{given} {what} in {zone.key}, as the clocks change: write its offset"))
+    said = (
+        worded("%(time)s comes twice in %(zone)s, as the clocks change: write its offset", time=given, zone=zone.key)
+        if back == moment
+        else worded(
+            "%(time)s does not exist in %(zone)s, as the clocks change: write its offset", time=given, zone=zone.key
+        )
+    )
+    errors.append(FieldError(field, said))
     return given
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from experiments.errors import Invalid, Malformed
 from experiments.identifiers import KEY, PLACEMENT_KEY, PRINTABLE, UNIT_ID
+from experiments.wording import worded
 
 T = TypeVar("T")
 
@@ -14,12 +15,12 @@ _PATH = re.compile(r"(?P<message>.*?)(?: - at `(?P<kind>key in )?\$(?P<path>[^`]
 
 
 _PLAIN = {
-    f"matching regex {UNIT_ID!r}": "must be 1 to 128 printable ASCII characters without spaces",
-    f"matching regex {KEY!r}": "must be 1 to 64 letters, digits, . : - or _, starting with a letter or digit",
-    f"matching regex {PRINTABLE!r}": "must be one line of text without control characters",
-    f"matching regex {PLACEMENT_KEY!r}": "must be 1 to 64 letters, digits, . - or _",
-    "nvalid decimal string": "is not a number",
-    "datetime` with a timezone": "needs its time zone: 2026-11-21T12:00:00Z",
+    f"matching regex {UNIT_ID!r}": worded("must be 1 to 128 printable ASCII characters without spaces"),
+    f"matching regex {KEY!r}": worded("must be 1 to 64 letters, digits, . : - or _, starting with a letter or digit"),
+    f"matching regex {PRINTABLE!r}": worded("must be one line of text without control characters"),
+    f"matching regex {PLACEMENT_KEY!r}": worded("must be 1 to 64 letters, digits, . - or _"),
+    "nvalid decimal string": worded("is not a number"),
+    "datetime` with a timezone": worded("needs its time zone: 2026-11-21T12:00:00Z"),
 }
 """What msgspec says for machines, as people would say it."""
 
@@ -60,7 +61,7 @@ def invalid(error: msgspec.ValidationError) -> Invalid:
         named = re.match(pattern, message)
         if named:
             path = f"{path}.{named[1]}" if path else named[1]
-            message = "is not a field here" if "unknown" in message else "is required"
+            message = worded("is not a field here") if "unknown" in message else worded("is required")
     for pattern, plain in _PLAIN.items():
         if pattern in message:
             return Invalid.at(path, plain)

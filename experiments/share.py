@@ -3,6 +3,7 @@
 from decimal import Decimal, DecimalException
 
 from experiments.errors import Invalid
+from experiments.wording import worded
 
 
 def parse_share(text: str, field: str) -> Decimal:
@@ -13,5 +14,5 @@ def parse_share(text: str, field: str) -> Decimal:
     except DecimalException:  # also of what is beyond any exponent
         share = Decimal("NaN")
     if not share.is_finite() or share.copy_abs() > 100:
-        raise Invalid.at(field, f"{text!r} is not a share: write 5% or 0.05")
+        raise Invalid.at(field, worded("%(given)s is not a share: write 5%% or 0.05", given=repr(text)))
     return share

@@ -18,6 +18,7 @@ from experiments.shape import convert
 from experiments.storage.outbox import Targets, put_message, put_targets, targets, withdraw_posts
 from experiments.storage.registry import AuditEntry, write_audit
 from experiments.storage.storefronts import Storefront
+from experiments.wording import worded
 
 LONGEST_URL = 2000
 SECRET_BYTES = 24
@@ -76,7 +77,7 @@ def renew_secret(
     """A new secret for the webhook, which is shown once; Conflict where there is no webhook."""
     before = targets(conn, storefront.id)
     if before.webhook_url is None:
-        raise Conflict("no_webhook", "There is no webhook whose secret could be renewed")
+        raise Conflict("no_webhook", worded("There is no webhook whose secret could be renewed"))
     secret = make_secret(random)
     put_targets(conn, storefront.id, replace(before, webhook_secret=seal.close(secret)))
     write_audit(conn, storefront.id, AuditEntry(now, actor, "renew", "alerts:secret", None, None))
@@ -90,7 +91,7 @@ def send_test(conn: Connection, storefront: Storefront, actor: str, now: Micros)
     body = {"type": "test", "storefront": storefront.key, "raised_at": iso(now), "text": text}
     ways = list(addresses(None, where))
     if not ways:
-        raise Conflict("no_targets", "There is nobody to send to: give a webhook or an e-mail address first")
+        raise Conflict("no_targets", worded("There is nobody to send to: give a webhook or an e-mail address first"))
     for channel, target in ways:
         put_message(conn, storefront.id, None, channel, target, body, now)
     return len(ways)
@@ -117,12 +118,12 @@ def check_url(url: str, *, plain_http: bool = False) -> list[FieldError]:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
     except ValueError:
-        return [FieldError("webhook_url", f"{url!r} is no web address")]
+        return [FieldError("webhook_url", worded("%(url)s is no web address", url=repr(url)))]
     schemes = ("https", "http") if plain_http else ("https",)
     if parts.scheme not in schemes or not host or any(c.isspace() or ord(c) < 33 or ord(c) > 126 for c in url):
-        return [FieldError("webhook_url", "must be a web address that begins with https://")]
+        return [FieldError("webhook_url", worded("must be a web address that begins with https://"))]
     if parts.username is not None or parts.fragment:
-        return [FieldError("webhook_url", "must have no user's name and no #fragment in it")]
+        return [FieldError("webhook_url", worded("must have no user's name and no #fragment in it"))]
     return []
 
 

@@ -42,6 +42,7 @@ from experiments.storage.storefronts import (
     bump_revision,
     placements,
 )
+from experiments.wording import worded
 
 
 def create(
@@ -66,7 +67,10 @@ def edit(conn: Connection, storefront: Storefront, key: str, value: object, acto
     definition = _checked(conn, storefront, value)
     if definition.key != key:
         raise Invalid.at(
-            "key", f"cannot change from {key!r}: links and events use it; duplicate the experiment instead"
+            "key",
+            worded(
+                "cannot change from %(key)s: links and events use it; duplicate the experiment instead", key=repr(key)
+            ),
         )
     _ensure_placement(conn, storefront, definition.placement, now)
     edited = replace_definition(conn, before, definition)
@@ -84,7 +88,9 @@ def amend(
     """
     before = get_experiment(conn, storefront.id, key)
     after(before.state, "amend")
-    unknown = [FieldError(n, "is no part of an experiment") for n in changes if n not in FREE and n not in LOCKED]
+    unknown = [
+        FieldError(n, worded("is no part of an experiment")) for n in changes if n not in FREE and n not in LOCKED
+    ]
     if unknown:
         raise Invalid(unknown)
     value = to_json(before.definition) | dict(changes)
@@ -120,7 +126,7 @@ def schedule(
     edit(conn, storefront, key, value, actor, now)
     planned = get_experiment(conn, storefront.id, key).definition.schedule.start_at
     if planned is None or micros(planned) <= now:
-        raise Invalid.at("schedule.start_at", "must be still to come; to start at once, start it")
+        raise Invalid.at("schedule.start_at", worded("must be still to come; to start at once, start it"))
     return start(conn, storefront, key, actor, now)
 
 
@@ -133,7 +139,9 @@ def start(conn: Connection, storefront: Storefront, key: str, actor: str, now: M
     """Running from now on, or scheduled where the definition's start is still to come."""
     before = get_experiment(conn, storefront.id, key)
     if before.state == "draft" and draft_of(conn, storefront.id, key) is not None:
-        raise Conflict("unfinished", f"{key!r} has changes that are not finished: save or discard them first")
+        raise Conflict(
+            "unfinished", worded("%(key)s has changes that are not finished: save or discard them first", key=repr(key))
+        )
     after(before.state, "start")
     check_startable(conn, storefront, before.definition, now)
     if before.follows is None:  # what a holdback shows was approved, and shipped
@@ -168,7 +176,9 @@ def decide(
     """
     before = get_experiment(conn, storefront.id, key)
     if variant is not None and before.definition.variant(variant) is None:
-        raise Invalid.at("variant", f"{variant!r} is not a variant of {key!r}")
+        raise Invalid.at(
+            "variant", worded("%(key)s is not a variant of %(experiment)s", key=repr(variant), experiment=repr(key))
+        )
     decision = {"decision": "ship" if variant else "do_not_ship", "variant": variant, "reason": reason, "by": actor}
     if before.follows is not None:
         _give_way(conn, storefront, before.follows, actor, now)
@@ -247,7 +257,10 @@ def _checked(conn: Connection, storefront: Storefront, value: object) -> Definit
     check_layer(conn, storefront, definition)
     known = _products_named(conn, storefront, definition)
     errors = [
-        FieldError(f"variants[{index}].offer.pairs", f"{target!r} is no dearer than {base!r}: that is no upsell")
+        FieldError(
+            f"variants[{index}].offer.pairs",
+            worded("%(target)s is no dearer than %(base)s: that is no upsell", target=repr(target), base=repr(base)),
+        )
         for index, variant in enumerate(definition.variants)
         if isinstance(variant.offer, Upsell)
         for base, target in variant.offer.pairs.items()
@@ -268,7 +281,10 @@ def check_startable(conn: Connection, storefront: Storefront, definition: Defini
     """Invalid or Conflict where it could not start now: what nobody could be shown, an end that is past, no room."""
     known = _products_named(conn, storefront, definition)
     errors = [
-        FieldError(f"variants[{index}].offer.{name}", f"{product!r} is not in the catalogue: nobody could be shown it")
+        FieldError(
+            f"variants[{index}].offer.{name}",
+            worded("%(product)s is not in the catalogue: nobody could be shown it", product=repr(product)),
+        )
         for index, variant in enumerate(definition.variants)
         for name, product in dict.fromkeys(products_named(variant.offer))
         if product not in known
@@ -276,7 +292,7 @@ def check_startable(conn: Connection, storefront: Storefront, definition: Defini
     errors += check_fit(conn, storefront.id, definition)  # the placement may have moved since it was saved
     end_at = definition.schedule.end_at
     if end_at is not None and micros(end_at) <= now:
-        errors.append(FieldError("schedule.end_at", "is in the past: the experiment would end at once"))
+        errors.append(FieldError("schedule.end_at", worded("is in the past: the experiment would end at once")))
     if errors:
         raise Invalid(errors)
     check_room(conn, storefront, definition)
@@ -292,7 +308,7 @@ def _give_way(conn: Connection, storefront: Storefront, followed: str, actor: st
 def _check_not_held_back(conn: Connection, experiment: Experiment) -> None:
     measuring = holdback_of(conn, experiment.storefront_id, experiment.key)
     if measuring is not None and measuring.state in MEASURING:
-        said = f"{measuring.key!r} still measures whether it lasts: stop that first"
+        said = worded("%(key)s still measures whether it lasts: stop that first", key=repr(measuring.key))
         raise Conflict("holdback_running", said)
 
 

@@ -7,6 +7,7 @@ from experiments.moment import Micros
 from experiments.storage.drafts import Draft, Typed, add_draft, delete_draft, draft_of, get_draft, replace_draft
 from experiments.storage.registry import AuditEntry, write_audit
 from experiments.storage.storefronts import Storefront
+from experiments.wording import worded
 
 
 def begin(
@@ -31,7 +32,7 @@ def keep(
     """What was typed since; Conflict where somebody else kept something else meanwhile, NotFound where it is gone."""
     before = get_draft(conn, storefront.id, number)
     if before.version != version:
-        raise Conflict("edited_meanwhile", f"{before.saved_by} saved this draft meanwhile")
+        raise Conflict("edited_meanwhile", worded("%(who)s saved this draft meanwhile", who=before.saved_by))
     if before.form == form:
         return before
     return replace_draft(conn, before, title, form, actor, now)

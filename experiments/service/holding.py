@@ -8,6 +8,7 @@ from experiments.moment import Micros
 from experiments.service import defining
 from experiments.storage.registry import Experiment, experiments, get_experiment
 from experiments.storage.storefronts import Storefront
+from experiments.wording import worded
 
 
 def ship(
@@ -19,7 +20,10 @@ def ship(
     """
     before = get_experiment(conn, storefront.id, key)
     if before.follows is not None:
-        raise Conflict("holdback_already", f"{key!r} is a holdback itself: leave it running to go on measuring")
+        raise Conflict(
+            "holdback_already",
+            worded("%(key)s is a holdback itself: leave it running to go on measuring", key=repr(key)),
+        )
     value = follow_up(before.definition, variant, share, {e.key for e in experiments(conn, storefront.id)})
     also = {"holdback": {"experiment": value["key"], "share": share}}
     decided = defining.decide(conn, storefront, key, variant, reason, actor, now, also)

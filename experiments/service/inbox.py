@@ -39,6 +39,7 @@ from experiments.storage.inbox import (
     settle_delivery,
 )
 from experiments.storage.registry import AuditEntry, write_audit
+from experiments.wording import worded
 
 SHORTEST_SECRET = 16
 LONGEST_REASON = 1000
@@ -175,7 +176,7 @@ def add_webhook(
     """The first secret of a source; Conflict where it has one, which is then to be rotated."""
     _check_secret(secret)
     if has_secret(conn, storefront_id, source, now):
-        raise Conflict("webhook_exists", f"There is a secret for {source} already: rotate it")
+        raise Conflict("webhook_exists", worded("There is a secret for %(source)s already: rotate it", source=source))
     add_secret(conn, storefront_id, source, secret, now, seal)
     write_audit(conn, storefront_id, AuditEntry(now, actor, "webhook_added", source, None, None))
 
@@ -208,4 +209,4 @@ def withdraw_webhook(conn: Connection, storefront_id: StorefrontId, source: Sour
 
 def _check_secret(secret: str) -> None:
     if len(secret) < SHORTEST_SECRET or not secret.isprintable():
-        raise Invalid.at("secret", f"must be at least {SHORTEST_SECRET} printable characters")
+        raise Invalid.at("secret", worded("must be at least %(least)s printable characters", least=SHORTEST_SECRET))

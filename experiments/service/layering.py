@@ -12,6 +12,7 @@ from experiments.moment import Micros
 from experiments.storage.layers import CLAIMING, HOLDING, add_layer, holds, layers
 from experiments.storage.registry import AuditEntry, experiments, write_audit
 from experiments.storage.storefronts import Storefront, bump_revision
+from experiments.wording import Listed, figure, worded
 
 
 def create_layer(conn: Connection, storefront: Storefront, value: object, actor: str, now: Micros) -> Layer:
@@ -39,7 +40,7 @@ def with_part(conn: Connection, storefront: Storefront, value: Mapping[str, Any]
         return dict(value)
     schedule = value.get("schedule")
     if isinstance(schedule, Mapping) and schedule.get("ramp"):
-        raise Invalid.at("layer", "needs its start and end where the coverage grows: the part must not move")
+        raise Invalid.at("layer", worded("needs its start and end where the coverage grows: the part must not move"))
     coverage = value.get("coverage", WHOLE)
     if not isinstance(coverage, int) or not 0 < coverage <= WHOLE:
         return {**value, "layer": {"key": key, "start": 0, "end": WHOLE}}  # the door says what is wrong with it
@@ -50,7 +51,11 @@ def with_part(conn: Connection, storefront: Storefront, value: Mapping[str, Any]
         if part is not None:
             return {**value, "coverage": WHOLE, "layer": {"key": key, "start": part.start, "end": part.stop}}
     taken = holds(others).get(key, [])
-    raise Conflict("layer_full", f"{key!r} has no {_percent(coverage)} in one piece any more: {_who(taken)}")
+    said = worded(
+        "%(key)s has no %(share)s in one piece any more: %(holders)s",
+        key=repr(key), share=_percent(coverage), holders=_who(taken),
+    )  # fmt: skip
+    raise Conflict("layer_full", said)
 
 
 def check_layer(conn: Connection, storefront: Storefront, definition: Definition) -> None:
@@ -60,10 +65,25 @@ def check_layer(conn: Connection, storefront: Storefront, definition: Definition
         return
     known = layers(conn, storefront.id)
     if part.key not in known:
-        raise Invalid.at("layer.key", f"there is no layer {part.key!r}; there are {', '.join(known) or 'none'}")
+        raise Invalid.at(
+            "layer.key",
+            worded(
+                "there is no layer %(key)s; there are %(known)s",
+                key=repr(part.key),
+                known=", ".join(known) or worded("none"),
+            ),
+        )
     unit = known[part.key].unit
     if unit != definition.unit:
-        raise Invalid.at("unit", f"must be {unit}: {part.key!r} keeps {unit}s apart, and is {definition.unit}")
+        raise Invalid.at(
+            "unit",
+            worded(
+                "must be %(unit)s: %(key)s keeps %(unit)ss apart, and is %(given)s",
+                unit=unit,
+                key=repr(part.key),
+                given=definition.unit,
+            ),
+        )
 
 
 def check_room(conn: Connection, storefront: Storefront, definition: Definition) -> None:
@@ -75,8 +95,11 @@ def check_room(conn: Connection, storefront: Storefront, definition: Definition)
     held = holds(experiments(conn, storefront.id)).get(part.key, [])
     rivals = overlapping(Hold(definition.key, part.start, part.end), held)
     if rivals:
-        wanted = f"{_percent(part.start)} to {_percent(part.end)}"
-        raise Conflict("layer_taken", f"{wanted} of the layer {part.key!r} is not free: {_who(rivals)}")
+        said = worded(
+            "%(start)s to %(end)s of the layer %(key)s is not free: %(holders)s",
+            start=_percent(part.start), end=_percent(part.end), key=repr(part.key), holders=_who(rivals),
+        )  # fmt: skip
+        raise Conflict("layer_taken", said)
 
 
 def layers_json(conn: Connection, storefront: Storefront) -> list[dict[str, Any]]:
@@ -101,9 +124,14 @@ def _layer_json(layer: Layer, held: list[Hold], states: Mapping[str, str]) -> di
 
 
 def _percent(hundredths: int) -> str:
-    return f"{hundredths / 100:g}%"
+    return figure(f"{hundredths / 100:g}%")
 
 
 def _who(held: list[Hold]) -> str:
-    said = [f"{h.experiment!r} holds {_percent(h.start)} to {_percent(h.end)}" for h in held]
-    return ", ".join(said) or "nobody holds any of it"
+    said = [
+        worded(
+            "%(key)s holds %(start)s to %(end)s", key=repr(h.experiment), start=_percent(h.start), end=_percent(h.end)
+        )
+        for h in held
+    ]
+    return Listed(said) if said else worded("nobody holds any of it")

@@ -29,6 +29,7 @@ from experiments.storage.savedoffers import (
 )
 from experiments.storage.storefronts import placements
 from experiments.touchpoints import misfits
+from experiments.wording import worded
 
 UNSTARTED: frozenset[State] = frozenset({"draft", "scheduled"})
 """States from which a definition may be saved again."""
@@ -68,9 +69,12 @@ def change_offer(
     before = get_saved_offer(conn, storefront_id, key)
     given = checked(value)
     if given.key != key:
-        raise Invalid.at("key", f"cannot change from {key!r}: definitions name it")
+        raise Invalid.at("key", worded("cannot change from %(key)s: definitions name it", key=repr(key)))
     if given.version is not None and given.version != before.version:
-        raise Conflict("edited_meanwhile", f"{key!r} is at version {before.version} by now; look at it first")
+        raise Conflict(
+            "edited_meanwhile",
+            worded("%(key)s is at version %(version)s by now; look at it first", key=repr(key), version=before.version),
+        )
     changed = put_saved_offer(conn, storefront_id, before, given.name or before.name, given.offer, now)
     _audit(conn, storefront_id, actor, "edit", before, changed, now)
     return changed
@@ -85,7 +89,14 @@ def remove_offer(conn: Connection, storefront_id: StorefrontId, key: str, actor:
     drafts = [use.experiment for use in uses(conn, storefront_id, {key: before})[key] if use.state in UNSTARTED]
     if drafts:
         named = ", ".join(dict.fromkeys(drafts))
-        raise Conflict("offer_in_use", f"{key!r} is taken by {named}, not started yet: let that show another first")
+        raise Conflict(
+            "offer_in_use",
+            worded(
+                "%(key)s is taken by %(experiments)s, not started yet: let that show another first",
+                key=repr(key),
+                experiments=named,
+            ),
+        )
     delete_saved_offer(conn, storefront_id, key)
     _audit(conn, storefront_id, actor, "remove", before, None, now)
     return before
@@ -128,7 +139,14 @@ def with_saved(conn: Connection, storefront_id: StorefrontId, value: Mapping[str
         return dict(value) | ({"saved_offers": {}} if "saved_offers" in value else {})
     library = {saved.key: saved for saved in saved_offers(conn, storefront_id)}
     errors = [
-        FieldError(f"variants[{i}].offer.saved", f"{key!r} is no saved offer; there are {', '.join(library) or 'none'}")
+        FieldError(
+            f"variants[{i}].offer.saved",
+            worded(
+                "%(key)s is no saved offer; there are %(known)s",
+                key=repr(key),
+                known=", ".join(library) or worded("none"),
+            ),
+        )
         for i, key in wanted.items()
         if not (isinstance(key, str) and key in library)
     ]

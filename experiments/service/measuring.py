@@ -19,6 +19,7 @@ from experiments.saved_metrics import SavedMetric, SavedMetricInput, check_saved
 from experiments.shape import convert
 from experiments.storage.registry import AuditEntry, experiments, write_audit
 from experiments.storage.savedmetrics import StoredMetric, add_metric_version, metric_versions, saved_metrics
+from experiments.wording import worded
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def save_metric(conn: Connection, storefront_id: StorefrontId, value: object, ac
     """A new metric; Conflict where its key is taken."""
     key, saved, _ = parse_metric(value)
     if key in saved_metrics(conn, storefront_id):
-        raise Conflict("key_taken", f"There is a metric {key!r} already")
+        raise Conflict("key_taken", worded("There is a metric %(key)s already", key=repr(key)))
     made = add_metric_version(conn, storefront_id, key, saved, actor, now)
     _audit(conn, storefront_id, actor, "create", None, made, now)
     return made
@@ -57,9 +58,16 @@ def change_metric(
     before = metric_versions(conn, storefront_id, key)[0]
     named, saved, version = parse_metric(value)
     if named != key:
-        raise Invalid.at("key", f"cannot change from {key!r}: definitions name it")
+        raise Invalid.at("key", worded("cannot change from %(key)s: definitions name it", key=repr(key)))
     if version is not None and version != before.saved.version:
-        raise Conflict("edited_meanwhile", f"{key!r} is at version {before.saved.version} by now; look at it first")
+        raise Conflict(
+            "edited_meanwhile",
+            worded(
+                "%(key)s is at version %(version)s by now; look at it first",
+                key=repr(key),
+                version=before.saved.version,
+            ),
+        )
     following = msgspec.structs.replace(saved, version=before.saved.version + 1)
     changed = add_metric_version(conn, storefront_id, key, following, actor, now)
     _audit(conn, storefront_id, actor, "edit", before, changed, now)

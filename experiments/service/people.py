@@ -23,6 +23,7 @@ from experiments.storage.users import (
     set_password_hash,
     use_login_link,
 )
+from experiments.wording import worded
 
 LINK_LIFETIME = 3 * DAY
 SHORTEST_PASSWORD = 10
@@ -36,7 +37,7 @@ def normal_email(email: str) -> str:
     """The address in the one form it is kept in; Invalid where it is none."""
     cleaned = email.strip().lower()
     if not re.fullmatch(r"[^\s@]{1,64}@[^\s@]{1,189}", cleaned):
-        raise Invalid.at("email", f"{email!r} is not an e-mail address")
+        raise Invalid.at("email", worded("%(email)s is not an e-mail address", email=repr(email)))
     return cleaned
 
 
@@ -73,11 +74,11 @@ def redeem(conn: Connection, token: str, password: str | None, now: Micros) -> U
     """Use the link: sign in, or set this password. NotFound where it is dead; a weak password does not burn it."""
     found = link_owner(conn, token, now)
     if found is None:
-        raise NotFound("This link was used already, has expired, or never was")
+        raise NotFound(worded("This link was used already, has expired, or never was"))
     person, purpose = found
     password_hash = _hashed(password or "", person.email) if purpose == "set_password" else None
     if not use_login_link(conn, token, now):
-        raise Conflict("link_used", "This link was used a moment ago")
+        raise Conflict("link_used", worded("This link was used a moment ago"))
     if password_hash is None:
         return person
     set_password_hash(conn, person.id, password_hash)
@@ -97,9 +98,9 @@ def authenticate(conn: Connection, email: str, password: str) -> User | None:
 
 def _hashed(password: str, email: str) -> str:
     if len(password) < SHORTEST_PASSWORD:
-        raise Invalid([FieldError("password", f"needs at least {SHORTEST_PASSWORD} characters")])
+        raise Invalid([FieldError("password", worded("needs at least %(least)s characters", least=SHORTEST_PASSWORD))])
     if len(password) > LONGEST_PASSWORD:
-        raise Invalid([FieldError("password", f"has more than {LONGEST_PASSWORD} characters")])
+        raise Invalid([FieldError("password", worded("has more than %(most)s characters", most=LONGEST_PASSWORD))])
     if password.lower() in {email, email.partition("@")[0]} or len(set(password)) < 4:
-        raise Invalid([FieldError("password", "is too easy to guess")])
+        raise Invalid([FieldError("password", worded("is too easy to guess"))])
     return generate_password_hash(password)

@@ -13,6 +13,7 @@ from experiments.storage.registry import AuditEntry, Experiment, get_experiment,
 from experiments.storage.reviews import add_review, authors, reviews_of
 from experiments.storage.storefronts import Storefront, get_storefront
 from experiments.storage.users import User, find_user
+from experiments.wording import worded
 
 LONGEST_MESSAGE = 4000
 _SAID: dict[Step, str] = {
@@ -23,8 +24,8 @@ _SAID: dict[Step, str] = {
 }
 """Each step, as the trail names it."""
 _NEEDS_WORDS = {
-    "changes_requested": "is needed: say what has to change",
-    "overridden": "is needed: say why it cannot wait for a review",
+    "changes_requested": worded("is needed: say what has to change"),
+    "overridden": worded("is needed: say why it cannot wait for a review"),
 }
 
 
@@ -58,14 +59,21 @@ def review(
     looked_at = get_experiment(conn, storefront.id, key)
     after(looked_at.state, "review")
     if version is not None and version != looked_at.version:
-        said = f"It is version {looked_at.version} by now, and not {version}: look at that first"
+        said = worded(
+            "It is version %(now)s by now, and not %(version)s: look at that first",
+            now=looked_at.version,
+            version=version,
+        )
         raise Conflict("edited_meanwhile", said)
     message = _checked(step, message)
     who, rule = _person(conn, actor), rule_now(conn, storefront)
     if who is not None:
         _check_right(rule, who, step)
     if step == "approved" and actor in authors(conn, storefront.id, key):
-        raise Conflict("own_work", f"{actor} wrote a version of {key!r}: somebody else has to approve it")
+        raise Conflict(
+            "own_work",
+            worded("%(who)s wrote a version of %(key)s: somebody else has to approve it", who=actor, key=repr(key)),
+        )
     definition = looked_at.definition
     made = Review(now, actor, step, message, looked_at.version, definition.fingerprint, definition)
     add_review(conn, looked_at, made)
@@ -93,7 +101,10 @@ def check_approved(conn: Connection, storefront: Storefront, experiment: Experim
     """Conflict where the storefront demands a review and nobody approved what would start."""
     state = review_state(conn, rule_now(conn, storefront), experiment)
     if state.blocks:
-        raise Conflict("not_approved", f"{experiment.key!r} cannot start: {reason_of(state)}")
+        raise Conflict(
+            "not_approved",
+            worded("%(key)s cannot start: %(reason)s", key=repr(experiment.key), reason=reason_of(state)),
+        )
 
 
 def check_stays_approved(conn: Connection, storefront: Storefront, experiment: Experiment, then: Definition) -> None:
@@ -101,20 +112,28 @@ def check_stays_approved(conn: Connection, storefront: Storefront, experiment: E
     if experiment.state != "scheduled" or covered(experiment.definition) == covered(then):
         return
     if review_state(conn, rule_now(conn, storefront), experiment).required:
-        said = "it starts by itself as it was approved: take it off the schedule to change it, and ask for a review"
-        raise Conflict("not_approved", f"{experiment.key!r} cannot change like this: {said}")
+        said = worded(
+            "%(key)s cannot change like this: it starts by itself as it was approved: take it off the schedule to "
+            "change it, and ask for a review",
+            key=repr(experiment.key),
+        )
+        raise Conflict("not_approved", said)
 
 
 def reason_of(state: ReviewState) -> str:
     """Why it may not start, in a sentence's second half."""
     answer = state.verdict
     if state.standing == "requested":
-        return f"it waits for its review, asked for by {state.steps[-1].by}"
+        return worded("it waits for its review, asked for by %(who)s", who=state.steps[-1].by)
     if state.standing == "changes_requested" and answer is not None:
-        return f"{answer.by} asked for changes"
+        return worded("%(who)s asked for changes", who=answer.by)
     if state.standing == "stale" and answer is not None:
-        return f"it has changed since {answer.by} approved version {answer.version}: ask for another review"
-    return "it needs a review first, and nobody was asked for one"
+        return worded(
+            "it has changed since %(who)s approved version %(version)s: ask for another review",
+            who=answer.by,
+            version=answer.version,
+        )
+    return worded("it needs a review first, and nobody was asked for one")
 
 
 def may_review(conn: Connection, storefront: Storefront, key: str, email: str) -> tuple[bool, bool]:
@@ -143,7 +162,7 @@ def _checked(step: Step, message: str) -> str:
     if not message and step in _NEEDS_WORDS:
         raise Invalid.at("message", _NEEDS_WORDS[step])
     if len(message) > LONGEST_MESSAGE:
-        raise Invalid.at("message", f"has more than {LONGEST_MESSAGE} characters")
+        raise Invalid.at("message", worded("has more than %(most)s characters", most=LONGEST_MESSAGE))
     return message
 
 
@@ -161,8 +180,8 @@ def _may(rule: ReviewRule, who: User) -> bool:
 
 def _check_right(rule: ReviewRule, who: User, step: Step) -> None:
     if step == "requested" and who.role == "viewer":
-        raise Forbidden("Asking for a review takes the role of editor")
+        raise Forbidden(worded("Asking for a review takes the role of editor"))
     if step == "overridden" and who.role != "admin":
-        raise Forbidden("Only an admin may let it start without a review")
+        raise Forbidden(worded("Only an admin may let it start without a review"))
     if step in {"approved", "changes_requested"} and not _may(rule, who):
-        raise Forbidden(f"{who.email} has no right to review in this storefront")
+        raise Forbidden(worded("%(who)s has no right to review in this storefront", who=who.email))

@@ -38,6 +38,7 @@ from experiments.storage.storefronts import (
 )
 from experiments.storage.users import all_users
 from experiments.touchpoints import TOUCHPOINTS, misfits
+from experiments.wording import worded
 
 
 def create_storefront(
@@ -114,14 +115,18 @@ def storefront_json(storefront: Storefront) -> dict[str, Any]:
 def _check_people(conn: Connection, emails: Sequence[str]) -> list[FieldError]:
     known = {person.email for person in all_users(conn)}
     return [
-        FieldError("reviewers", f"{email!r} is nobody here: invite them first")
+        FieldError("reviewers", worded("%(email)s is nobody here: invite them first", email=repr(email)))
         for email in emails
         if email not in known
     ]
 
 
 def _check_origins(origins: Sequence[str], field: str) -> list[FieldError]:
-    return [FieldError(field, f"{o!r} is no origin; write https://shop.example") for o in origins if not _origin(o)]
+    return [
+        FieldError(field, worded("%(origin)s is no origin; write https://shop.example", origin=repr(o)))
+        for o in origins
+        if not _origin(o)
+    ]
 
 
 def _origin(text: str) -> bool:
@@ -142,7 +147,7 @@ def create_key(
 def withdraw_key(conn: Connection, storefront_id: StorefrontId, key_id: int, now: Micros, actor: str) -> None:
     """A key that opens nothing any more."""
     if not revoke_key(conn, storefront_id, key_id, now):
-        raise Invalid.at("key", "is not a live key of this storefront")
+        raise Invalid.at("key", worded("is not a live key of this storefront"))
     _audit(conn, storefront_id, actor, "revoke", f"key:{key_id}", None, now)
     bump_revision(conn)
 
@@ -190,7 +195,9 @@ def _check_fits(conn: Connection, storefront_id: StorefrontId, then: Placement) 
             continue
         for variant in experiment.definition.variants:
             for error in misfits(variant.offer, then.touchpoint, f"{experiment.key}: {variant.key}"):
-                raise Conflict("offers_do_not_fit", f"{error.field}: {error.message}")
+                raise Conflict(
+                    "offers_do_not_fit", worded("%(where)s: %(message)s", where=error.field, message=error.message)
+                )
 
 
 def _check_touchpoint(touchpoint: str | None) -> None:
@@ -220,11 +227,18 @@ def replace_audience(
         raise NotFound(f"There is no audience {key!r}")
     changed = parse_audience(value, known)
     if changed.key != key:
-        raise Invalid.at("key", f"cannot change from {key!r}: experiments name it")
+        raise Invalid.at("key", worded("cannot change from %(key)s: experiments name it", key=repr(key)))
     if not (changed.is_list and known[key].is_list):
         users = _live_users(conn, storefront_id, key, known)
         if users:
-            raise Conflict("audience_in_use", f"{key!r} decides who is in {', '.join(users)}: stop those first")
+            raise Conflict(
+                "audience_in_use",
+                worded(
+                    "%(key)s decides who is in %(experiments)s: stop those first",
+                    key=repr(key),
+                    experiments=", ".join(users),
+                ),
+            )
     put_audience(conn, storefront_id, changed, now)
     _audit(conn, storefront_id, actor, "edit", f"audience:{key}", _audience_facts(changed), now)
     bump_revision(conn)

@@ -9,15 +9,16 @@ from experiments.storage.decisions import has_decision
 from experiments.storage.registry import AuditEntry, Experiment, get_experiment, write_audit
 from experiments.storage.reportlinks import add_link, revoke_link
 from experiments.storage.storefronts import Storefront
+from experiments.wording import worded
 
 
 def share(conn: Connection, storefront: Storefront, key: str, given: LinkInput, actor: str, now: Micros) -> ReportLink:
     """A new link to the report; Conflict where there is nothing to read yet."""
     experiment = get_experiment(conn, storefront.id, key)
     if experiment.started_at is None:
-        raise Conflict("not_started", f"{key!r} has not started: there is nothing to read yet")
+        raise Conflict("not_started", worded("%(key)s has not started: there is nothing to read yet", key=repr(key)))
     if given.shows == "decision" and not has_decision(conn, experiment.id):
-        raise Conflict("not_decided", f"{key!r} has no decision whose report was kept")
+        raise Conflict("not_decided", worded("%(key)s has no decision whose report was kept", key=repr(key)))
     made = add_link(conn, experiment.id, given.shows, actor, now, expiry(given, now))
     until = None if made.expires_at is None else iso(made.expires_at)
     _audit(conn, experiment, actor, "share", {"link": made.id, "shows": made.shows, "until": until}, now)

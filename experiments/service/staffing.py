@@ -9,6 +9,7 @@ from experiments.service.people import add_person, issue_link
 from experiments.storage.bindings import bindings_of, unbind
 from experiments.storage.registry import AuditEntry, write_audit
 from experiments.storage.users import Role, User, all_users, get_user, remove_user, set_role
+from experiments.wording import worded
 
 
 def invite(conn: Connection, here: StorefrontId, email: str, role: Role, token: str, actor: str, now: Micros) -> User:
@@ -42,7 +43,7 @@ def remove(conn: Connection, here: StorefrontId, user_id: int, actor: str, now: 
     """The person who can no longer sign in; what they did stays in the trail under their address."""
     person = _person(conn, user_id)
     if person.email == actor:
-        raise Conflict("yourself", "You cannot remove yourself: somebody else has to")
+        raise Conflict("yourself", worded("You cannot remove yourself: somebody else has to"))
     _check_not_last(conn, person)
     remove_user(conn, person.id)
     _audit(conn, here, actor, "remove", person, {"role": person.role}, None, now)
@@ -67,7 +68,7 @@ def release(conn: Connection, here: StorefrontId, user_id: int, actor: str, now:
 def _person(conn: Connection, user_id: int) -> User:
     found = get_user(conn, user_id)
     if found is None:
-        raise NotFound("There is no such person any more")
+        raise NotFound(worded("There is no such person any more"))
     return found
 
 
@@ -78,7 +79,9 @@ def is_last_admin(conn: Connection, person: User) -> bool:
 
 def _check_not_last(conn: Connection, person: User) -> None:
     if is_last_admin(conn, person):
-        raise Conflict("last_admin", f"{person.email} is the only admin: make somebody else one first")
+        raise Conflict(
+            "last_admin", worded("%(who)s is the only admin: make somebody else one first", who=person.email)
+        )
 
 
 def _audit(

@@ -7,6 +7,7 @@ from experiments.errors import Conflict
 from experiments.identifiers import StorefrontId
 from experiments.moment import Micros
 from experiments.storage.tables import audience
+from experiments.wording import worded
 
 
 def audiences(conn: Connection, storefront_id: StorefrontId) -> dict[str, Audience]:
@@ -18,7 +19,7 @@ def audiences(conn: Connection, storefront_id: StorefrontId) -> dict[str, Audien
 def add_audience(conn: Connection, storefront_id: StorefrontId, new: Audience, now: Micros) -> None:
     """A new audience; Conflict where its key is taken."""
     if new.key in audiences(conn, storefront_id):
-        raise Conflict("key_taken", f"There is an audience {new.key!r} already")
+        raise Conflict("key_taken", worded("There is an audience %(key)s already", key=repr(new.key)))
     values = {"key": new.key, "name": new.name, "definition": new.group, "updated_at": now}
     conn.execute(insert(audience).values(storefront_id=storefront_id, **values))
 

@@ -9,6 +9,7 @@ from experiments.errors import Conflict, NotFound
 from experiments.identifiers import StorefrontId
 from experiments.moment import Micros
 from experiments.storage.tables import draft
+from experiments.wording import worded
 
 Typed = Mapping[str, Sequence[str]]
 """A form's fields by name, each with what stood in it, in order."""
@@ -32,7 +33,7 @@ def add_draft(
 ) -> Draft:
     """A new draft; Conflict where somebody else began one of the same experiment."""
     if experiment is not None and draft_of(conn, storefront_id, experiment) is not None:
-        raise Conflict("edited_meanwhile", "Somebody else began to change this experiment meanwhile")
+        raise Conflict("edited_meanwhile", worded("Somebody else began to change this experiment meanwhile"))
     new = insert(draft).values(
         storefront_id=storefront_id, experiment=experiment, title=title, form=dict(form), version=1, saved_by=by,
         saved_at=now,
@@ -70,7 +71,7 @@ def replace_draft(conn: Connection, before: Draft, title: str, form: Typed, by: 
         .values(title=title, form=dict(form), version=before.version + 1, saved_by=by, saved_at=now)
     )
     if changed.rowcount != 1:
-        raise Conflict("edited_meanwhile", "Somebody else saved this draft meanwhile")
+        raise Conflict("edited_meanwhile", worded("Somebody else saved this draft meanwhile"))
     return Draft(before.id, before.experiment, title, form, before.version + 1, by, now)
 
 

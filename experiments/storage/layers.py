@@ -11,6 +11,7 @@ from experiments.lifecycle import State
 from experiments.moment import Micros
 from experiments.storage.registry import Experiment
 from experiments.storage.tables import layer
+from experiments.wording import worded
 
 HOLDING: frozenset[State] = frozenset({"scheduled", "running", "closed", "paused"})
 """States in which an experiment's part of a layer is nobody else's."""
@@ -21,7 +22,7 @@ CLAIMING: frozenset[State] = HOLDING | frozenset[State]({"draft"})
 def add_layer(conn: Connection, storefront_id: StorefrontId, new: Layer, now: Micros) -> None:
     """A new layer; Conflict where its key is taken."""
     if new.key in layers(conn, storefront_id):
-        raise Conflict("key_taken", f"There is a layer {new.key!r} already")
+        raise Conflict("key_taken", worded("There is a layer %(key)s already", key=repr(new.key)))
     values = {"key": new.key, "name": new.name, "unit": new.unit, "seed": new.seed}
     conn.execute(insert(layer).values(storefront_id=storefront_id, **values, created_at=now))
 

@@ -14,6 +14,7 @@ from experiments.identifiers import ExperimentId, StorefrontId
 from experiments.lifecycle import State
 from experiments.moment import Micros
 from experiments.storage.tables import audit, experiment
+from experiments.wording import worded
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def add_experiment(
         experiment.c.storefront_id == storefront_id, experiment.c.key == definition.key
     )
     if conn.execute(taken).first():
-        raise Conflict("key_taken", f"There is an experiment {definition.key!r} already")
+        raise Conflict("key_taken", worded("There is an experiment %(key)s already", key=repr(definition.key)))
     conn.execute(
         insert(experiment).values(
             storefront_id=storefront_id, key=definition.key, placement=definition.placement, state="draft",
@@ -104,7 +105,9 @@ def replace_definition(conn: Connection, before: Experiment, definition: Definit
         )
     )  # fmt: skip
     if changed.rowcount != 1:
-        raise Conflict("edited_meanwhile", "Somebody else saved this experiment meanwhile; look at their version first")
+        raise Conflict(
+            "edited_meanwhile", worded("Somebody else saved this experiment meanwhile; look at their version first")
+        )
     return get_experiment(conn, before.storefront_id, before.key)
 
 
@@ -116,7 +119,7 @@ def set_state(conn: Connection, before: Experiment, state: State, **values: obje
         .values(state=state, **values)
     )
     if changed.rowcount != 1:
-        raise Conflict("changed_meanwhile", "Somebody else changed this experiment's state meanwhile")
+        raise Conflict("changed_meanwhile", worded("Somebody else changed this experiment's state meanwhile"))
     return get_experiment(conn, before.storefront_id, before.key)
 
 

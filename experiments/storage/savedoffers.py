@@ -10,6 +10,7 @@ from experiments.identifiers import StorefrontId
 from experiments.moment import Micros
 from experiments.offers import Bundle, CrossSell, Upsell
 from experiments.storage.tables import saved_offer
+from experiments.wording import worded
 
 SavedKind = Upsell | CrossSell | Bundle
 
@@ -32,7 +33,7 @@ def add_saved_offer(
     """A new one; Conflict where its key is taken."""
     taken = (saved_offer.c.storefront_id == storefront_id, saved_offer.c.key == key)
     if conn.execute(select(saved_offer.c.id).where(*taken)).first():
-        raise Conflict("key_taken", f"There is a saved offer {key!r} already")
+        raise Conflict("key_taken", worded("There is a saved offer %(key)s already", key=repr(key)))
     values = {"key": key, "name": name or key, "definition": msgspec.to_builtins(offer), "version": 1}
     conn.execute(insert(saved_offer).values(storefront_id=storefront_id, **values, created_at=now, updated_at=now))
     return get_saved_offer(conn, storefront_id, key)
@@ -64,7 +65,9 @@ def put_saved_offer(
     )
     values = {"name": name, "definition": msgspec.to_builtins(offer), "version": before.version + 1, "updated_at": now}
     if conn.execute(update(saved_offer).where(*mine).values(**values)).rowcount != 1:
-        raise Conflict("edited_meanwhile", "Somebody else saved this offer meanwhile; look at their version first")
+        raise Conflict(
+            "edited_meanwhile", worded("Somebody else saved this offer meanwhile; look at their version first")
+        )
     return get_saved_offer(conn, storefront_id, before.key)
 
 

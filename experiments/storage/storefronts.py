@@ -12,6 +12,7 @@ from experiments.reviews import ReviewRule
 from experiments.signals import Policy
 from experiments.storage.tables import placement, revision, storefront
 from experiments.touchpoints import TOUCHPOINTS
+from experiments.wording import worded
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def touch_products(conn: Connection, storefront_id: StorefrontId, now: Micros) -
 def add_placement(conn: Connection, storefront_id: StorefrontId, new: Placement, now: Micros) -> None:
     """A new placement; Conflict where its key is taken."""
     if any(existing.key == new.key for existing in placements(conn, storefront_id)):
-        raise Conflict("key_taken", f"There is a placement {new.key!r} already")
+        raise Conflict("key_taken", worded("There is a placement %(key)s already", key=repr(new.key)))
     values = {"key": new.key, "name": new.name, "touchpoint": new.touchpoint}
     conn.execute(insert(placement).values(storefront_id=storefront_id, **values, created_at=now))
 

@@ -9,6 +9,7 @@ from experiments.errors import Conflict, NotFound
 from experiments.moment import Micros
 from experiments.storage.keys import digest
 from experiments.storage.tables import login_link, openid_binding, users
+from experiments.wording import worded
 
 Role = Literal["viewer", "editor", "admin"]
 Purpose = Literal["sign_in", "set_password"]
@@ -27,7 +28,7 @@ class User:
 def add_user(conn: Connection, email: str, role: Role, now: Micros) -> User:
     """A new person, who has no password yet; Conflict where the address is taken."""
     if conn.execute(select(users.c.id).where(users.c.email == email)).first():
-        raise Conflict("email_taken", f"There is a user {email} already")
+        raise Conflict("email_taken", worded("There is a user %(email)s already", email=email))
     conn.execute(insert(users).values(email=email, role=role, created_at=now))
     return find_user(conn, email)
 

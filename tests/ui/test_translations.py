@@ -24,7 +24,8 @@ PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 def said(tmp_path_factory: pytest.TempPathFactory) -> set[object]:
     """The messages of the pages as they are, gathered anew."""
     found = tmp_path_factory.mktemp("messages") / "messages.pot"
-    given = ["-q", "extract", "-F", str(ROOT / "babel.cfg"), "-k", "lazy_gettext", "-o", str(found), str(ROOT)]
+    keywords = ["-k", "lazy_gettext", "-k", "worded", "-k", "worded_n:1,2"]
+    given = ["-q", "extract", "-F", str(ROOT / "babel.cfg"), *keywords, "-o", str(found), str(ROOT)]
     CommandLineInterface().run(["pybabel", *given])
     with found.open("rb") as file:
         return {message.id for message in read_po(file) if message.id}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 
 from experiments.catalogue import Product, parse_product
 from experiments.errors import FieldError, Invalid, Malformed, NotFound
@@ -18,8 +19,10 @@ from experiments.storage.products import product_versions
 from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.experiments import the_view
+from webapp.ui.formats import count
 from webapp.ui.person import here, page
 from webapp.ui.products import search
+from webapp.ui.told import told
 
 blueprint = Blueprint("catalogue", __name__, url_prefix="/s/<storefront>/catalogue")
 
@@ -86,20 +89,25 @@ def upload() -> ResponseReturnValue:
     """Add or replace products from a CSV file: all of it, or, where a line is wrong, nothing."""
     file = request.files.get("file")
     if file is None or not file.filename:
-        return _show(problem="Choose a CSV file first."), 422
+        return _show(problem=gettext("Choose a CSV file first.")), 422
     with closing(file):
         content = file.read()
     try:
         products, wrong = read_csv(content, here().currency)
     except Malformed as refusal:
-        return _show(problem=refusal.message), 422
+        return _show(problem=told(refusal.message)), 422
     if wrong:
         return _show(wrong=wrong), 422
     lab = the_lab()
     with writing(lab.engine) as conn:
         changed, same = store_products(conn, here().id, products, now())
     lab.snapshots.refresh(now())
-    flash(f"{changed:,} products new or changed, {same:,} as they were.", "success")
+    flash(
+        gettext(
+            "%(changed)s products new or changed, %(same)s as they were.", changed=count(changed), same=count(same)
+        ),
+        "success",
+    )
     return redirect(url_for("catalogue.listing", storefront=here().key))
 
 

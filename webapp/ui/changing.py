@@ -19,6 +19,7 @@ from webapp.ui.definition_form import DefinitionForm
 from webapp.ui.form_errors import place
 from webapp.ui.form_steps import take
 from webapp.ui.person import actor, here, page
+from webapp.ui.told import told
 from webapp.ui.typed import Typed
 
 blueprint = Blueprint("changing", __name__, url_prefix="/s/<storefront>/experiments/<key>")
@@ -81,7 +82,7 @@ def save(key: str) -> ResponseReturnValue:
         except Conflict as refusal:
             if refusal.code != "edited_meanwhile":
                 raise
-            conflict = refusal.message
+            conflict = told(refusal.message)
         else:
             the_lab().snapshots.refresh(now())
             flash(gettext("Saved as the next version. Nobody moved."), "success")

@@ -27,6 +27,7 @@ from webapp.ui.kept import discard_kept, finish_kept, form_of, held, keep
 from webapp.ui.person import actor, here, page
 from webapp.ui.products import product_of
 from webapp.ui.starting import copy_of, starting_point, starting_with
+from webapp.ui.told import told
 from webapp.ui.unshown import with_unshown
 
 blueprint = Blueprint("define", __name__, url_prefix="/s/<storefront>/experiments")
@@ -140,7 +141,9 @@ def _save(shown: Shown, *, overwrite: bool) -> ResponseReturnValue:
         errors = list(refusal.errors)
     except Conflict as refusal:
         if refusal.code == "key_taken":
-            errors = [FieldError("key", f"is taken: {free_key(value['key'], taken_keys())!r} is free")]
+            errors = [
+                FieldError("key", gettext("is taken: %(key)s is free", key=repr(free_key(value["key"], taken_keys()))))
+            ]
         elif refusal.code == "layer_full":
             errors = [FieldError("layer.key", refusal.message)]
         else:
@@ -166,7 +169,7 @@ def _saved(form: DefinitionForm, value: Mapping[str, Any], before: Experiment | 
         else:
             kept = get_experiment(conn, here().id, before.key)
             if not overwrite and request.form.get("version") != str(kept.version):
-                raise Conflict("edited_meanwhile", "Somebody else saved this draft while you were typing.")
+                raise Conflict("edited_meanwhile", gettext("Somebody else saved this draft while you were typing."))
             saved = defining.edit(conn, here(), before.key, _untouched_as_held(value, kept), actor(), at)
     lab.snapshots.refresh(now())
     return saved
@@ -184,7 +187,7 @@ def _make_placement(conn: Connection, form: DefinitionForm, key: str) -> None:
 
 
 def _told(refusal: Conflict) -> str:
-    return str(gettext("Somebody else saved this while you were typing.")) if refusal.code else refusal.message
+    return str(gettext("Somebody else saved this while you were typing.")) if refusal.code else told(refusal.message)
 
 
 def _show(shown: Shown) -> str:

@@ -8,6 +8,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from experiments.errors import FieldError
+from webapp.ui.told import told
 
 Errors = Mapping[str, list[str]]
 """Messages by the place of the page where they stand."""
@@ -85,12 +86,12 @@ _DEEPER = frozenset({"if_declined", "if_accepted", "instalments", "social_proof"
 
 
 def place(errors: Iterable[FieldError], definition: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The errors by place; of several about one field all are kept, in order, none twice."""
+    """The errors by place, in the reader's language; of several about one field all are kept, in order, none twice."""
     placed: dict[str, list[str]] = {}
     for error in errors:
-        messages = placed.setdefault(_place(error.field, definition), [])
-        if error.message not in messages:
-            messages.append(error.message)
+        messages, said = placed.setdefault(_place(error.field, definition), []), told(error.message)
+        if said not in messages:
+            messages.append(said)
     return placed
 
 

@@ -6,7 +6,6 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
-from babel.numbers import get_decimal_symbol, get_group_symbol
 from flask_babel import get_locale
 from markupsafe import Markup
 
@@ -14,6 +13,7 @@ from experiments.metrics import BUILT_IN
 from experiments.moment import Micros, iso, moment
 from experiments.money import exponent, to_decimal
 from webapp.ui.form_errors import anchor
+from webapp.ui.told import figures
 
 Kind = Literal["money", "share", "number"]
 
@@ -33,20 +33,20 @@ def money(minor: int, currency: str) -> str:
     """Minor units with the currency's sign: 1999 EUR is €19.99."""
     sign = "−" if minor < 0 else ""
     whole, point, decimals = to_decimal(abs(minor), currency).partition(".")
-    return f"{sign}{_symbol(currency)}{_signs(f'{int(whole):,}{point}{decimals}')}"
+    return f"{sign}{_symbol(currency)}{figures(f'{int(whole):,}{point}{decimals}')}"
 
 
 def major(amount: float, currency: str) -> str:
     """Major units, as reports give them; a decimal more than the currency has for small amounts."""
     places = exponent(currency) + (1 if abs(amount) < 1 else 0)
-    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{_signs(f'{abs(amount):,.{places}f}')}"
+    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{figures(f'{abs(amount):,.{places}f}')}"
 
 
 def rounded(amount: float, currency: str) -> str:
     """Major units; without decimals where the amount is large enough to do without."""
     if abs(amount) < 1000:
         return major(amount, currency)
-    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{_signs(f'{abs(amount):,.0f}')}"
+    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{figures(f'{abs(amount):,.0f}')}"
 
 
 def value(amount: float | None, kind: Kind, currency: str) -> str:
@@ -55,7 +55,7 @@ def value(amount: float | None, kind: Kind, currency: str) -> str:
         return DASH
     if kind == "money":
         return major(amount, currency)
-    return _signs(f"{amount * 100:.2f}%" if kind == "share" else f"{amount:,.4g}")
+    return figures(f"{amount * 100:.2f}%" if kind == "share" else f"{amount:,.4g}")
 
 
 def difference(amount: float | None, kind: Kind, currency: str) -> str:
@@ -65,7 +65,7 @@ def difference(amount: float | None, kind: Kind, currency: str) -> str:
     sign = "+" if amount > 0 else "−" if amount < 0 else "±"
     if kind == "money":
         return sign + major(abs(amount), currency)
-    return sign + _signs(f"{abs(amount) * 100:.2f} pp" if kind == "share" else f"{abs(amount):,.4g}")
+    return sign + figures(f"{abs(amount) * 100:.2f} pp" if kind == "share" else f"{abs(amount):,.4g}")
 
 
 def lift(share: float | None) -> str:
@@ -74,29 +74,29 @@ def lift(share: float | None) -> str:
         return DASH
     size = abs(share) * 100
     sign = "+" if share > 0 else "−" if share < 0 else "±"
-    return sign + _signs(f"{size:,.0f}%" if size >= 100 else f"{size:.1f}%")
+    return sign + figures(f"{size:,.0f}%" if size >= 100 else f"{size:.1f}%")
 
 
 def p_value(p: float | None) -> str:
     """A p-value with as many digits as one reads."""
     if p is None:
         return DASH
-    return _signs("<0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}")
+    return figures("<0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}")
 
 
 def percent(hundredths: int) -> str:
     """Hundredths of a percent: 2550 is 25.5%."""
-    return _signs(f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")) + "%"
+    return figures(f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")) + "%"
 
 
 def share(part: float | None) -> str:
     """A share of one as a percent."""
-    return DASH if part is None else _signs(f"{part * 100:.1f}%")
+    return DASH if part is None else figures(f"{part * 100:.1f}%")
 
 
 def count(number: int) -> str:
     """A count with its thousands."""
-    return _signs(f"{number:,}")
+    return figures(f"{number:,}")
 
 
 def when(at: Micros | datetime | str | None, zone: ZoneInfo) -> str:
@@ -123,14 +123,6 @@ def _date(at: date) -> str:
     locale = get_locale()
     plain = locale is None or locale.language == "en"
     return f"{at.day} {at:%b %Y}" if plain else format_date(at, "medium", locale)
-
-
-def _signs(figures: str) -> str:
-    """The figures with the reader's decimal sign and thousands."""
-    locale = get_locale()
-    if locale is None or locale.language == "en":
-        return figures
-    return figures.translate({ord(","): get_group_symbol(locale), ord("."): get_decimal_symbol(locale)})
 
 
 def _symbol(currency: str) -> str:

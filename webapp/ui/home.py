@@ -26,6 +26,7 @@ from webapp.reading import kept_report
 from webapp.ui.alert_words import ALERTS
 from webapp.ui.experiments import SHELVES, known_experiments
 from webapp.ui.person import here, page
+from webapp.ui.recalled import recalled
 from webapp.ui.words import in_plain_words
 
 blueprint = Blueprint("home", __name__, url_prefix="/s/<storefront>")
@@ -115,7 +116,8 @@ def _told(known: Sequence[Experiment], told: Sequence[Alert]) -> Iterator[Need]:
     urgent = sorted(told, key=lambda alert: ALERTS[alert.kind].tone != "danger")
     for alert in urgent:
         words = ALERTS[alert.kind]
-        facts = "" if alert.kind == "auto_paused" else in_plain_words(alert.detail)  # they stand beside their cause
+        # what made it pause stands beside it, with its facts
+        facts = "" if alert.kind == "auto_paused" else in_plain_words(recalled(alert.detail))
         text = f"{words.meaning} {facts}".strip()
         yield Need(words.tone, str(words.label), text, by_id[alert.experiment_id])
 

@@ -8,11 +8,13 @@ from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
 from analysis import guardrails
-from analysis.decision import Finding, Movement
+from analysis.decision import Finding
 from analysis.report import Comparison, Effect, MetricResult, Report, VariantResult
 from webapp.ui import formats
 from webapp.ui.formats import DASH, Kind
-from webapp.ui.report_words import Say
+from webapp.ui.report_words import Say, within
+from webapp.ui.told import told
+from webapp.ui.words import MOVEMENTS
 
 HEADLINE = ("conversion", "aov", "revenue_per_visitor", "contribution_per_visitor", "orders_per_visitor")
 """In this order, where the report has them."""
@@ -22,13 +24,6 @@ SECTIONS = (
     ("secondary", _("Secondary metrics"), _("What explains. Exploratory: they decide nothing alone.")),
     ("", _("Also measured"), _("For the whole picture; not part of the plan.")),
 )
-
-MOVEMENTS: dict[Movement, tuple[LazyString, str]] = {
-    "better": (_("Better"), "success"),
-    "worse": (_("Worse"), "danger"),
-    "flat": (_("No change shown"), "secondary"),
-    "unknown": (_("Not estimable"), "secondary"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +152,8 @@ def _panel(r: MetricResult, report: Report, said: dict[tuple[str, str], Finding]
         )
     cap = ""
     if r.cap:
-        cap = f"Values above {formats.value(r.cap['value'], kind, currency)} count as that."
+        most = formats.value(r.cap["value"], kind, currency)
+        cap = str(gettext("Values above %(most)s count as that.", most=most))
     return Panel(r.metric, kind, r.direction, effects_svg(r, currency), tuple(rows), cap, _notes(r.comparisons))
 
 
@@ -166,7 +162,7 @@ def _notes(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     about: dict[str, list[str]] = {}
     for c in comparisons:
         for note in c.notes:
-            about.setdefault(note, []).append(c.variant)
+            about.setdefault(told(note), []).append(c.variant)
     everyone = len(comparisons)
     return tuple(
         note[:1].upper() + note[1:] + "." if len(named) == everyone else f"{', '.join(named)}: {note}."
@@ -177,7 +173,14 @@ def _notes(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
 def _row(base: tuple[str, str, str, str], r: MetricResult, c: Comparison, words: Say, said: Finding | None) -> Row:
     word, tone = MOVEMENTS[said.movement if said else "unknown"]
     if not c.estimable:
-        return Row(*base, word=word, tone=tone, reason=c.reason or gettext("no reason was given"), band=_band(c, words))
+        why = told(c.reason) if c.reason else str(gettext("no reason was given"))
+        return Row(
+            *base,
+            word=word,
+            tone=tone,
+            reason=why,
+            band=_band(c, words),
+        )
     guard, zone = _guard(r, c)
     always = ""
     kind = formats.kind_of(r.metric, r.type, r.unit)
@@ -220,12 +223,10 @@ def _guard(r: MetricResult, c: Comparison) -> tuple[str, str]:
 
 def _within(effect: Effect, show: Callable[[float | None], str]) -> str:
     if effect.estimate is None:
-        return f"{DASH} ({effect.reason})" if effect.reason else DASH
+        return f"{DASH} ({told(effect.reason)})" if effect.reason else DASH
     if effect.low is None and effect.high is None:
-        return f"{show(effect.estimate)} ({effect.reason or 'no interval'})"
-    low = "no lower bound" if effect.low is None else show(effect.low)
-    high = "no upper bound" if effect.high is None else show(effect.high)
-    return f"{show(effect.estimate)} ({low} to {high})"
+        return f"{show(effect.estimate)} ({told(effect.reason) if effect.reason else gettext('no interval')})"
+    return within(effect, show)
 
 
 def _held(r: MetricResult, variant: str) -> VariantResult | None:

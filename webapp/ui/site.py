@@ -43,10 +43,12 @@ from webapp.ui import (
     words,
 )
 from webapp.ui.person import load_person
+from webapp.ui.recalled import recalled
 from webapp.ui.settings import audiences, layers, metrics, offers, people, placements, storefront, trail, visitor
 from webapp.ui.settings.alerts import blueprint as alerts
 from webapp.ui.settings.rooms import BLUEPRINTS, ROOMS
 from webapp.ui.shared import SHARED
+from webapp.ui.told import FILTERS, refused
 
 PAGES = ("/s/", "/login", "/logout", "/link/", "/look", "/static/", "/bootstrap/", SHARED)
 """Where people look: an error there is a page; everywhere else it is JSON."""
@@ -63,6 +65,12 @@ POLICY = (
 )
 
 _OUT_OF_DATE = _("You signed in or out since it was opened. Go back, load it again, and repeat what you did.")
+TITLES = {
+    400: _("Malformed request"), 401: _("Not authenticated"), 403: _("Not allowed"), 404: _("Not found"),
+    405: _("Method not allowed"), 409: _("Conflict"), 413: _("Too large"), 415: _("Unsupported media type"),
+    422: _("Invalid"), 429: _("Too many requests"), 500: _("Internal error"), 503: _("Unavailable"),
+}  # fmt: skip
+"""What an error's page is headed with: the API's titles, in the reader's language."""
 _csrf = CSRFProtect()
 
 
@@ -92,7 +100,7 @@ def install(app: Flask) -> None:
     login.user_loader(load_person)
     login.unauthorized_handler(signing_in.ask_to_sign_in)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters.update(formats.FILTERS)
+    app.jinja_env.filters.update(formats.FILTERS, **FILTERS, recalled=recalled)
     app.jinja_env.globals.update(holdbacks.GLOBALS)
     app.jinja_env.globals.update(sharing.GLOBALS)
     app.jinja_env.globals.update(rule_words.GLOBALS)
@@ -123,8 +131,11 @@ def is_page(path: str) -> bool:
 def error_page(error: Exception) -> Response:
     """An error as a page: what happened, and the way back."""
     status, headers, shape = problem_of(error)
+    shape |= {"title": str(TITLES.get(status, shape["title"]))}
     if isinstance(error, CSRFError):
         shape |= {"title": str(_("This page is out of date")), "detail": str(_OUT_OF_DATE)}
+    elif isinstance(error, OfferlabError):
+        shape |= {"detail": refused(error)}
     try:
         body = render_template("error.html", problem=shape)
     except OfferlabError:  # the frame names who is here, and the database that knows may be what is away

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from experiments.errors import FieldError
+from experiments.wording import figure, worded
 
 
 class Typed:
@@ -30,7 +31,7 @@ class Typed:
         try:
             return int(cleaned)
         except ValueError:
-            self.refuse(field, f"must be a whole number, and is {cleaned!r}")
+            self.refuse(field, worded("must be a whole number, and is %(given)s", given=repr(cleaned)))
             return otherwise
 
     def hundredths(self, text: str, field: str, otherwise: int) -> int:
@@ -40,13 +41,21 @@ class Typed:
             return otherwise
         number = _decimal(cleaned)
         if number is None:
-            self.refuse(field, f"must be a percentage such as 50, and is {text.strip()!r}")
+            self.refuse(field, worded("must be a percentage such as 50, and is %(given)s", given=repr(text.strip())))
             return otherwise
         if number * 100 != (number * 100).to_integral_value():
-            self.refuse(field, f"has at most two decimals, and is {text.strip()!r}")
+            self.refuse(field, worded("has at most two decimals, and is %(given)s", given=repr(text.strip())))
             return otherwise
         if not 0 <= number <= 100:
-            self.refuse(field, f"must be 0% to 100%, and is {text.strip()}")
+            self.refuse(
+                field,
+                worded(
+                    "must be %(least)s to %(most)s, and is %(given)s",
+                    least=figure("0%"),
+                    most=figure("100%"),
+                    given=text.strip(),
+                ),
+            )
             return otherwise
         return int(number * 100)
 
@@ -54,7 +63,15 @@ class Typed:
         """A percent as a share: `95` is 0.95."""
         number = _decimal(text.strip().removesuffix("%").strip().replace(",", "."))
         if number is None or not Decimal(50) <= number <= Decimal("99.9"):
-            self.refuse(field, f"must be 50% to 99.9%, and is {text.strip() or 'empty'}")
+            self.refuse(
+                field,
+                worded(
+                    "must be %(least)s to %(most)s, and is %(given)s",
+                    least=figure("50%"),
+                    most=figure("99.9%"),
+                    given=text.strip() or worded("empty"),
+                ),
+            )
             return 0.95
         return float(number / 100)
 
@@ -64,7 +81,7 @@ class Typed:
         if not cleaned:
             return None
         if _decimal(cleaned) is None:
-            self.refuse(field, f"must be a number such as 9.90, and is {text.strip()!r}")
+            self.refuse(field, worded("must be a number such as 9.90, and is %(given)s", given=repr(text.strip())))
             return None
         return cleaned
 
@@ -76,11 +93,19 @@ class Typed:
         try:
             naive = datetime.fromisoformat(cleaned)
         except ValueError:
-            self.refuse(field, f"must be a date and a time, such as 2026-12-01T09:00, and is {cleaned!r}")
+            self.refuse(
+                field,
+                worded("must be a date and a time, such as 2026-12-01T09:00, and is %(given)s", given=repr(cleaned)),
+            )
             return None
         aware = naive.replace(tzinfo=self.zone) if naive.tzinfo is None else naive
         if aware.astimezone(UTC).astimezone(self.zone).replace(tzinfo=None) != aware.replace(tzinfo=None):
-            self.refuse(field, f"{cleaned} does not exist in {self.zone.key}: the clock jumps over it")
+            self.refuse(
+                field,
+                worded(
+                    "%(time)s does not exist in %(zone)s: the clock jumps over it", time=cleaned, zone=self.zone.key
+                ),
+            )
             return None
         return aware.isoformat()
 

@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _
 from experiments.lifecycle import State
 from webapp.ui.form_errors import label
 from webapp.ui.targeting_rows import OPERATORS, VALUELESS
+from webapp.ui.told import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,14 @@ DECISIONS = {
 }
 
 
+MOVEMENTS = {
+    "better": (_("Better"), "success"),
+    "worse": (_("Worse"), "danger"),
+    "flat": (_("No change shown"), "secondary"),
+    "unknown": (_("Not estimable"), "secondary"),
+}
+"""Which way a metric moved in a variant."""
+
 _METRIC_KEYS = re.compile(rf"\b(?:{'|'.join(sorted(METRICS, key=len, reverse=True))})\b")
 
 
@@ -250,8 +259,8 @@ def metric_name(key: str) -> str:
 
 
 def in_plain_words(sentence: str) -> str:
-    """A sentence of the report with its metrics' names instead of their keys."""
-    return _METRIC_KEYS.sub(lambda found: metric_name(found[0]).lower(), sentence)
+    """A sentence of the report in the reader's language, with its metrics' names instead of their keys."""
+    return _METRIC_KEYS.sub(lambda found: metric_name(found[0]).lower(), told(sentence))
 
 
 def check_name(check: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from webapp.lab import the_lab
 from webapp.ui.form_errors import Errors, place
 from webapp.ui.person import actor, here, page
 from webapp.ui.targeting_rows import in_words, parse_value
+from webapp.ui.told import told
 
 blueprint = Blueprint("audiences", __name__, url_prefix="/s/<storefront>/settings/audiences")
 
@@ -56,7 +57,7 @@ def save() -> ResponseReturnValue:
     except Invalid as refusal:
         return _show(place(refusal.errors, {}), changing, form), 422
     except Conflict as refusal:
-        return _show({"key": [refusal.message]}, changing, form), 409
+        return _show({"key": [told(refusal.message)]}, changing, form), 409
     lab.snapshots.refresh(now())
     flash(gettext("Saved. Experiments that name it follow at once."), "success")
     return redirect(url_for("audiences.listing", storefront=here().key))

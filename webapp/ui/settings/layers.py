@@ -11,6 +11,7 @@ from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.form_errors import Errors, place
 from webapp.ui.person import actor, here, page
+from webapp.ui.told import told
 
 blueprint = Blueprint("layers", __name__, url_prefix="/s/<storefront>/settings/layers")
 
@@ -34,7 +35,7 @@ def create() -> ResponseReturnValue:
     except Invalid as refusal:
         return _show(place(refusal.errors, {})), 422
     except Conflict as refusal:
-        return _show({"key": [refusal.message]}), 409
+        return _show({"key": [told(refusal.message)]}), 409
     lab.snapshots.refresh(now())
     flash(gettext("%(key)s is a layer now, all of it free.", key=made.key), "success")
     return redirect(url_for("layers.listing", storefront=here().key))

@@ -22,6 +22,7 @@ from webapp.lab import the_lab
 from webapp.ui.definition_form import slug
 from webapp.ui.form_errors import Errors, place
 from webapp.ui.person import actor, here, page
+from webapp.ui.told import told
 
 blueprint = Blueprint("metric_list", __name__, url_prefix="/s/<storefront>/settings/metrics")
 
@@ -88,7 +89,7 @@ def save() -> ResponseReturnValue:
     except Invalid as refusal:
         return _show(place(refusal.errors, {}), changing, form), 422
     except Conflict as refusal:
-        return _show({"key": [refusal.message]}, changing, form), 409
+        return _show({"key": [told(refusal.message)]}, changing, form), 409
     said = gettext("%(name)s is saved, version %(version)s.", name=made.saved.name, version=made.saved.version)
     flash(said, "success")
     return redirect(url_for("metric_list.read", storefront=here().key, key=made.key))
@@ -103,7 +104,7 @@ def _tried(value: Mapping[str, Any]) -> Tried:
             metric = saved.metric(key)
             return Tried(preview_metric(conn, here(), metric, min(max(days, 1), 28), min(max(window, 1), 90), now()))
     except NotEstimable as refusal:
-        return Tried(None, refusal.message)
+        return Tried(None, told(refusal.message))
 
 
 def _value(form: Mapping[str, str]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from webapp.ui.offer_steps import show_blank_rows
 from webapp.ui.person import actor, here, page
 from webapp.ui.previews import preview
 from webapp.ui.products import listed, product_finder, product_of
+from webapp.ui.told import told
 from webapp.ui.typed import Typed
 from webapp.ui.unshown import as_held
 
@@ -88,7 +89,7 @@ def remove(key: str) -> ResponseReturnValue:
         with writing(the_lab().engine) as conn:
             library.remove_offer(conn, here().id, key, actor(), now())
     except Conflict as refusal:
-        flash(refusal.message, "danger")
+        flash(told(refusal.message), "danger")
         return redirect(url_for("saved_offers.edit", storefront=here().key, key=key))
     flash(gettext("Removed. What has started keeps the offer as it was."), "success")
     return redirect(url_for("saved_offers.listing", storefront=here().key))

@@ -13,6 +13,7 @@ from webapp.clock import now
 from webapp.lab import new_token, the_lab
 from webapp.ui.form_errors import Errors, place
 from webapp.ui.person import ROLES, actor, here, page
+from webapp.ui.told import told
 
 blueprint = Blueprint("people", __name__, url_prefix="/s/<storefront>/settings/people")
 
@@ -36,7 +37,7 @@ def add() -> ResponseReturnValue:
     except Invalid as refusal:
         return _show(place(refusal.errors, {})), 422
     except Conflict as refusal:
-        return _show({"email": [refusal.message]}), 409
+        return _show({"email": [told(refusal.message)]}), 409
     return _with_link(person.email, token, 201)
 
 

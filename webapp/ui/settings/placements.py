@@ -17,6 +17,7 @@ from webapp.clock import now
 from webapp.lab import the_lab
 from webapp.ui.form_errors import Errors, place
 from webapp.ui.person import actor, here, page
+from webapp.ui.told import told
 
 blueprint = Blueprint("placements", __name__, url_prefix="/s/<storefront>/settings/placements")
 
@@ -41,7 +42,7 @@ def create() -> ResponseReturnValue:
     except Invalid as refusal:
         return _show(place(refusal.errors, {})), 422
     except Conflict as refusal:
-        return _show({"key": [refusal.message]}), 409
+        return _show({"key": [told(refusal.message)]}), 409
     lab.snapshots.refresh(now())
     flash(gettext("%(key)s is a placement now. Experiments can be defined for it.", key=given.key), "success")
     return redirect(url_for("placements.listing", storefront=here().key))
@@ -64,7 +65,7 @@ def change(key: str) -> ResponseReturnValue:
     except Invalid as refusal:
         return _show({f"{key}.{name}": messages for name, messages in place(refusal.errors, {}).items()}), 422
     except Conflict as refusal:
-        return _show({f"{key}.touchpoint": [refusal.message]}), 409
+        return _show({f"{key}.touchpoint": [told(refusal.message)]}), 409
     lab.snapshots.refresh(now())
     flash(said, "success")
     return redirect(url_for("placements.listing", storefront=here().key))
