@@ -1,5 +1,6 @@
 """Deciding: the report as it was is kept beside the decision, so that nobody has to remember what it was made by."""
 
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -7,7 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from analysis.experiment import experiment_report
 from analysis.gist import gist_of, named_products
-from experiments.errors import Invalid, NotEstimable
+from experiments.errors import FieldError, Invalid, NotEstimable
 from experiments.lifecycle import after
 from experiments.moment import Micros, iso
 from experiments.service import defining, holding
@@ -16,6 +17,27 @@ from experiments.storage.decisions import DecisionSnapshot, keep_decision, keep_
 from experiments.storage.products import read_products
 from experiments.storage.registry import Experiment, get_experiment
 from experiments.storage.storefronts import Storefront, all_storefronts, placements
+
+LONGEST = 4000
+"""Characters of what was learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What stays of an experiment beside its decision: what was learnt by it, and which test should be next."""
+
+    learning: str = ""
+    next_test: str = ""
+
+    def __post_init__(self) -> None:
+        long = [name for name in ("learning", "next_test") if len(getattr(self, name)) > LONGEST]
+        if long:
+            raise Invalid([FieldError(name, f"has more than {LONGEST} characters") for name in long])
+
+    def as_json(self) -> dict[str, str]:
+        """What was said of the two, as it is kept with the decision."""
+        said = {"learning": self.learning.strip(), "next_test": self.next_test.strip()}
+        return {name: text for name, text in said.items() if text}
 
 
 def snapshot(engine: Engine, storefront: Storefront, key: str, now: Micros) -> DecisionSnapshot:
@@ -61,18 +83,20 @@ def keep_gists(conn: Connection) -> int:
 
 def decide(
     conn: Connection, storefront: Storefront, key: str, variant: str | None, reason: str, actor: str,
-    made: DecisionSnapshot, holdback: int | None = None,
+    made: DecisionSnapshot, holdback: int | None = None, learned: Learned = Learned(),
 ) -> Experiment:  # fmt: skip
     """Ship a variant to everyone, or none, and keep the report that it was decided by.
 
     With a `holdback`, in hundredths of a percent, so many visitors go on seeing control, to measure whether it lasts.
     """
     if holdback is None:
-        decided = defining.decide(conn, storefront, key, variant, reason, actor, made.decided_at)
+        decided = defining.decide(conn, storefront, key, variant, reason, actor, made.decided_at, learned.as_json())
     elif variant is None:
         raise Invalid.at("holdback", "needs a variant to be shipped: there is nothing to hold back")
     else:
-        decided = holding.ship(conn, storefront, key, variant, holdback, reason, actor, made.decided_at)
+        decided = holding.ship(
+            conn, storefront, key, variant, holdback, reason, actor, made.decided_at, learned.as_json()
+        )
     keep_decision(conn, decided.id, made)
     return decided
 

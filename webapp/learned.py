@@ -144,7 +144,8 @@ def _in(found: float | None, depth: Depth) -> bool:
 
 def _text(learning: Learning) -> str:
     gist = learning.gist
-    words = (learning.key, gist["name"], gist["hypothesis"], learning.decision.get("reason") or "", gist["placement"])
+    said = (learning.decision.get(name) or "" for name in ("reason", "learning", "next_test"))
+    words = (learning.key, gist["name"], gist["hypothesis"], *said, gist["placement"])
     return " ".join([*words, *gist["categories"]]).lower()
 
 

@@ -23,6 +23,11 @@ class Learning:
     decision: dict[str, Any]
     gist: dict[str, Any]
 
+    @property
+    def said(self) -> str:
+        """What was learnt in words; where nobody wrote that down, why it was decided so."""
+        return str(self.decision.get("learning") or self.decision.get("reason") or "")
+
 
 def read_learnings(conn: Connection, storefronts: Collection[StorefrontId] | None = None) -> list[Learning]:
     """Every decided experiment of these storefronts, or of all, the latest first; holdbacks go with what they follow.

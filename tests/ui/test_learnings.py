@@ -22,6 +22,7 @@ from tests.ui.browser import Browser
 from tests.ui.crowded import fill_decided
 from tests.ui.statements import counted
 from webapp import deciding
+from webapp.cli.experiment import decide as decide_command
 from webapp.cli.plan import plan
 
 Api = Callable[..., TestResponse]
@@ -199,3 +200,56 @@ def test_decisions_from_before_there_were_gists_get_theirs_at_the_upgrade(shop: 
     with reading(shop.engine) as conn:
         assert read_decision(conn, get_experiment(conn, shop.storefront.id, "offers").id).gist == made.gist
     assert len(api("get", "/api/v1/learnings").json["learnings"]) == 1
+
+
+def stopped(shop: Shop, key: str = "offers") -> None:
+    shop.define(experiment(key))
+    with writing(shop.engine) as conn:
+        defining.act(conn, shop.storefront, key, "stop", "test", NOW)
+
+
+SAID = {"learning": "Sets save a decision", "next_test": "The same set at the checkout"}
+
+
+def is_kept(shop: Shop, api: Api, editor: Browser) -> None:
+    decided = api("get", "/api/v1/experiments/offers/decision").json["decision"]
+    assert {name: decided[name] for name in SAID} == SAID
+    assert decided["reason"] == "It earns more"
+    [one] = api("get", "/api/v1/learnings?q=save+checkout").json["learnings"]
+    assert (one["learning"], one["reason"], one["next_test"]) == (SAID["learning"], "It earns more", SAID["next_test"])
+    for path in ("/s/shop/experiments/offers", "/s/shop/experiments/offers/decision/", f"{PATH}?q=sets"):
+        page = editor.text(path)
+        assert all(text in page for text in [*SAID.values(), "It earns more"]), path
+    [entry] = [e for e in api("get", "/api/v1/experiments/offers/audit").json["audit"] if e["action"] == "decide"]
+    assert entry["after"]["decision"]["learning"] == SAID["learning"]
+
+
+def test_what_was_learnt_is_kept_by_the_api(shop: Shop, api: Api, editor: Browser) -> None:
+    stopped(shop)
+    given = {"decision": "do_not_ship", "reason": "It earns more"} | SAID
+    assert api("post", "/api/v1/experiments/offers/decide", json=given | {"learning": "x" * 4001}).status_code == 422
+    assert api("post", "/api/v1/experiments/offers/decide", json=given).status_code == 200
+    is_kept(shop, api, editor)
+
+
+def test_what_was_learnt_is_kept_by_the_page(shop: Shop, api: Api, editor: Browser) -> None:
+    stopped(shop)
+    path = "/s/shop/experiments/offers/decide"
+    form = editor.form(path).set("decision", "variant:bundle").set("reason", "").set("learning", SAID["learning"])
+    refused = editor.send(form.set("next_test", SAID["next_test"]), path)
+    assert refused.status_code == 422
+    assert all(text in refused.text for text in SAID.values()), "what was typed is still there"
+    too_long = editor.send(form.set("reason", "It earns more").set("learning", "x" * 4001), path)
+    assert too_long.status_code == 422
+    assert "more than 4000" in too_long.text
+    held = form.set("learning", SAID["learning"]).set("hold", "yes").set("holdback", "5%")
+    assert editor.send(held, path).status_code == 302
+    is_kept(shop, api, editor)
+
+
+def test_what_was_learnt_is_kept_by_the_command(shop: Shop, sqlite_url: str, api: Api, editor: Browser) -> None:
+    stopped(shop)
+    given = ["offers", "--reason", "It earns more", "--learning", SAID["learning"], "--next-test", SAID["next_test"]]
+    made = CliRunner().invoke(decide_command, [*given, "--storefront", "shop", "--database", sqlite_url])
+    assert made.exit_code == 0, made.output
+    is_kept(shop, api, editor)

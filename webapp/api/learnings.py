@@ -51,7 +51,9 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "decided_at": iso(learning.decided_at),
         "decision": learning.decision.get("decision"),
         "variant": learning.decision.get("variant"),
-        "learning": learning.decision.get("reason") or "",
+        "learning": learning.said,
+        "reason": learning.decision.get("reason") or "",
+        "next_test": learning.decision.get("next_test") or "",
         "effects": [
             {
                 "variant": line.variant,

@@ -155,6 +155,10 @@ class DecisionInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
     holdback: Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)] | None = None
     """With a variant to ship: how many visitors go on seeing control, in hundredths of a percent."""
+    learning: Annotated[str, msgspec.Meta(max_length=deciding.LONGEST)] = ""
+    """What was learnt, whatever was decided; without it the reason stands for it in the learnings."""
+    next_test: Annotated[str, msgspec.Meta(max_length=deciding.LONGEST)] = ""
+    """What should be tested next."""
 
 
 @blueprint.post("/experiments/<key>/decide")
@@ -165,7 +169,10 @@ def decide_experiment(key: str) -> Response:
         raise Invalid.at("variant", "is required to ship")
     variant = None if given.decision == "do_not_ship" else given.variant
     made = deciding.snapshot(the_lab().engine, the_storefront(), key, now())
-    return changes(lambda c, sf, actor: deciding.decide(c, sf, key, variant, given.reason, actor, made, given.holdback))
+    learned = deciding.Learned(given.learning, given.next_test)
+    return changes(
+        lambda c, sf, actor: deciding.decide(c, sf, key, variant, given.reason, actor, made, given.holdback, learned)
+    )
 
 
 @blueprint.get("/experiments/<key>/decision")

@@ -134,21 +134,25 @@ def ramp(key: str, coverage: str, storefront: str, database: str | None) -> None
 @click.argument("key")
 @click.option("--ship", metavar="VARIANT", help="Shown to everyone from now on; without it none is shipped.")
 @click.option("--reason", required=True, help="Why, for whoever asks in a year.")
+@click.option("--learning", default="", help="What was learnt, whatever was decided.")
+@click.option("--next-test", default="", help="What should be tested next.")
 @click.option("--holdback", metavar="SHARE", help="So many, as 5%, go on seeing control, to measure whether it lasts.")
 @options.storefront
 @options.database
 def decide(
-    key: str, ship: str | None, reason: str, holdback: str | None, storefront: str, database: str | None
-) -> None:
+    key: str, ship: str | None, reason: str, learning: str, next_test: str, holdback: str | None, storefront: str,
+    database: str | None,
+) -> None:  # fmt: skip
     """Close the case."""
     from webapp import deciding
 
     held = None if holdback is None else _hundredths(holdback, "holdback")
+    learned = deciding.Learned(learning, next_test)
     with options.opened(database) as engine:
         with reading(engine) as conn:
             here = get_storefront(conn, storefront)
         made = deciding.snapshot(engine, here, key, now())
-    _done(database, storefront, lambda conn, sf: deciding.decide(conn, sf, key, ship, reason, ACTOR, made, held))
+    _done(database, storefront, lambda c, sf: deciding.decide(c, sf, key, ship, reason, ACTOR, made, held, learned))
 
 
 @command.command("duplicate")

@@ -71,7 +71,7 @@ class LearnedEffect(msgspec.Struct, frozen=True):
 
 
 class LearnedExperiment(msgspec.Struct, frozen=True):
-    """One decided experiment; `learning` is the reason of its decision."""
+    """One decided experiment; `learning` is what was learnt, or where nobody said so the reason."""
 
     storefront: str
     experiment: str
@@ -87,6 +87,8 @@ class LearnedExperiment(msgspec.Struct, frozen=True):
     decision: Outcome
     variant: str | None
     learning: str
+    reason: str
+    next_test: str
     effects: list[LearnedEffect]
 
 
@@ -124,7 +126,12 @@ class LearningList(msgspec.Struct, frozen=True):
 
 
 _SEARCH = (
-    Query("q", str, "Words of the name, hypothesis, reason, placement or categories.", example="tea"),
+    Query(
+        "q",
+        str,
+        "Words of the name, hypothesis, what was said of the decision, placement or categories.",
+        example="tea",
+    ),
     Query("offer", str, "An offer type.", example="bundle"),
     Query("touchpoint", str, "A touchpoint.", example="cart"),
     Query("category", str, "A category of the products that were offered.", example="Tea"),

@@ -51,6 +51,8 @@ class Decided(msgspec.Struct, frozen=True):
     reason: str
     by: str
     holdback: HeldBack | msgspec.UnsetType = msgspec.UNSET
+    learning: str | msgspec.UnsetType = msgspec.UNSET
+    next_test: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ExperimentAnswer(Definition, frozen=True, kw_only=True, forbid_unknown_fields=False):

@@ -45,7 +45,8 @@ EXPERIMENTS: Mapping[str, Operation] = {
     ),
     "management.decide_experiment": Operation(
         tag="Experiments", body=DecisionInput, answer=managed.ExperimentAnswer, refuses=(409,),
-        example={"decision": "ship", "variant": "bundle", "reason": "It earns more."},
+        example={"decision": "ship", "variant": "bundle", "reason": "It earns more.",
+                 "learning": "A set saves a decision.", "next_test": "The same at the checkout."},
     ),
     "management.read_experiment_decision": Operation(tag="Experiments", answer=managed.DecisionAnswer),
     "management.duplicate_experiment": Operation(

@@ -73,8 +73,9 @@ def _use_case(key: str, action: str) -> Callable[[Connection, Micros], Experimen
     if action == "decide":
         variant, reason = _decision()
         held = holdbacks.asked_for()
+        learned = deciding.Learned(*(request.form.get(name, "") for name in ("learning", "next_test")))
         made = deciding.snapshot(the_lab().engine, storefront, key, now())
-        return lambda conn, _: deciding.decide(conn, storefront, key, variant, reason, who, made, held)
+        return lambda conn, _: deciding.decide(conn, storefront, key, variant, reason, who, made, held, learned)
     if action == "schedule":
         times = _times()
         return lambda conn, at: defining.schedule(conn, storefront, key, times, who, at)
@@ -141,6 +142,8 @@ def _confirm(key: str, action: str, refused: list[FieldError]) -> str:
         new_key=request.form.get("new_key") or free_key(f"{key}-copy"[:64], {e.key for e in known}),
         chosen=request.form.get("decision", request.args.get("decision", "")),
         reason=request.form.get("reason", ""),
+        learning=request.form.get("learning", ""),
+        next_test=request.form.get("next_test", ""),
         hold="hold" in request.form,
         held=holdbacks.typed_share(),
         coverage=definition.coverage_at(at),
