@@ -68,7 +68,12 @@ CART_OFFERS: Mapping[str, Any] = {
         "secondary": ["aov", "items_per_order", "offer_acceptance"],
         "guardrails": [{"metric": "conversion", "margin": "10%"}],
     },
-    "analysis": {"window_days": 14, "minimum_days": 14, "target_mde": "8%"},
+    "analysis": {
+        "window_days": 14,
+        "minimum_days": 14,
+        "target_mde": "8%",
+        "segments": ["device", "cart_value", "country"],
+    },
 }
 
 PRODUCT_PAGE_STEP_UP: Mapping[str, Any] = {

@@ -144,7 +144,8 @@ class Shop:
         planted = truth.effect(made.rule.definition.key, made.variant.key)
         if (met := serving.exposure(request, made, at)) is not None:
             of = {"experiment": met.experiment, "variant": met.variant, "visitor_id": visit.visitor_id}
-            self._reports.exposure(at, **of, kind=met.kind)
+            told = {"attributes": attributes, "context": msgspec.to_builtins(context)}
+            self._reports.exposure(at, **of, kind=met.kind, **told)
         if made.offer is None or isinstance(made.offer.offer, NoOffer):
             return Page(planted.buying)
         taken = takes < planted.acceptance

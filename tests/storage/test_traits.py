@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine, select
 
@@ -16,6 +17,7 @@ from experiments.service.recording import record_exposure
 from experiments.service.serving import AssignmentRequest, decide, exposure
 from experiments.storage.database import reading, writing
 from experiments.storage.eventwriter import EventWriter
+from experiments.storage.registry import get_experiment
 from experiments.storage.tables import exposure as table
 from tests.shop import NOW, Shop, a_a, exposed, open_shop
 
@@ -78,6 +80,30 @@ def test_many_at_once_are_kept_like_one_by_one(shop: Shop) -> None:
     with reading(shop.engine) as conn:
         found = {row.unit_id: row.device for row in conn.execute(select(table.c.unit_id, table.c.device))}
     assert found == {f"v{n}": devices[n % 3] for n in range(600)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_telling_them_changes_no_outcome(shop: Shop, seed: int) -> None:
+    """The same exposures to two experiments, one with traits and one without, in random order and batches."""
+    shop.define(a_a("bare"))
+    rng = np.random.default_rng(seed)
+    for _ in range(12):
+        batch = [
+            exposed(
+                f"v{rng.integers(8)}", str(rng.choice(["control", "t1"])), kind=str(rng.choice(["assigned", "viewed"]))
+            )
+            for _ in range(rng.integers(1, 9))
+        ]
+        devices = [str(rng.choice(["mobile", "desktop", "fridge"])) for _ in batch]
+        told = [b | {"attributes": {"device": d, "country": d}} for b, d in zip(batch, devices, strict=True)]
+        with_traits, without = shop.expose(*told), shop.expose(*(b | {"experiment": "bare"} for b in batch))
+        assert with_traits == without
+    c = table.c
+    query = select(c.unit_id, c.kind, c.variant, c.at, c.day).order_by(c.unit_id, c.kind)
+    with reading(shop.engine) as conn:
+        ids = {key: get_experiment(conn, shop.storefront.id, key).id for key in ("offers", "bare")}
+        found = {key: conn.execute(query.where(c.experiment_id == number)).all() for key, number in ids.items()}
+    assert found["offers"] == found["bare"]
 
 
 def test_an_import_brings_them_in_its_columns(shop: Shop, tmp_path: Any) -> None:

@@ -29,7 +29,10 @@ moments = st.none() | st.datetimes(_YEAR, _YEAR.replace(year=2027)).map(
 
 
 monitorings = st.one_of(
-    st.fixed_dictionaries({"sequential": st.booleans()}),
+    st.fixed_dictionaries({
+        "sequential": st.booleans(),
+        "segments": st.lists(st.sampled_from(["device", "cart_value", "country", "company.size"]), unique=True),
+    }),
     st.fixed_dictionaries({
         "monitoring": st.just("group_sequential"), "planned_units": st.integers(2, 10**9),
         "looks": st.integers(1, 100) | st.just([0.25, 0.5, 1]), "spending": st.sampled_from(["pocock", "power"]),

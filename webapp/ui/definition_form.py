@@ -25,7 +25,7 @@ _TEXTS = (
     "name", "key", "hypothesis", "unit", "placement", "new_placement", "touchpoint", "coverage", "split",
     "targeting_json", "primary", "confidence", "correction", "window_days", "minimum_days", "target_mde", "start_at",
     "end_at", "layer_key", "layer_start", "layer_end", "owner", "tags", "links", "reviewers", "watchers", "because",
-    "reason", "daily_units", "monitoring", "planned_units", "looks", "spending",
+    "reason", "daily_units", "monitoring", "planned_units", "looks", "spending", "segments",
 )  # fmt: skip
 _DEFAULT_ROLES = {"conversion": "secondary", "aov": "secondary", "refund_rate": "guardrail"}
 _DEFAULT_MARGIN = "2%"
@@ -60,6 +60,7 @@ class DefinitionForm:
     planned_units: str = ""
     looks: str = "5"
     spending: str = "obrien_fleming"
+    segments: str = ""
     start_at: str = ""
     end_at: str = ""
     layer_key: str = ""
@@ -128,6 +129,7 @@ class DefinitionForm:
             if isinstance(analysis.looks, int)
             else ", ".join(f"{x:g}" for x in analysis.looks),
             spending=analysis.spending,
+            segments=", ".join(analysis.segments),
             start_at=moment_text(schedule.start_at, zone),
             end_at=moment_text(schedule.end_at, zone),
             ramp=[(moment_text(step.at, zone), percent_text(step.coverage)) for step in schedule.ramp],
@@ -265,6 +267,7 @@ class DefinitionForm:
             "planned_units": typed.whole(self.planned_units, "analysis.planned_units", 0) or None,
             "looks": self._looks(typed),
             "spending": self.spending or "obrien_fleming",
+            "segments": [name.strip() for name in self.segments.split(",") if name.strip()],
             "correction": self.correction or "holm",
             "window_days": typed.whole(self.window_days, "analysis.window_days", 14),
             "minimum_days": typed.whole(self.minimum_days, "analysis.minimum_days", 7),

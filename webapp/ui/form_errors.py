@@ -14,7 +14,7 @@ Errors = Mapping[str, list[str]]
 """Messages by the place of the page where they stand."""
 
 _GROUPS = re.compile(
-    r"((?:variants\[\d+\]\.)?offer\.(?:if_\w+\.)*(?:tiers\[\d+\]\.)?(?:discount|frequency_cap|pairs|products|items))\b.*"
+    r"(analysis\.segments|(?:variants\[\d+\]\.)?offer\.(?:if_\w+\.)*(?:tiers\[\d+\]\.)?(?:discount|frequency_cap|pairs|products|items))\b.*"
 )
 _LABELS = {
     "key": _("Key"),
@@ -36,6 +36,7 @@ _LABELS = {
     "analysis.planned_units": _("Planned visitors, control and one variant"),
     "analysis.looks": _("Planned looks"),
     "analysis.spending": _("Planned looks share the error"),
+    "analysis.segments": _("Groups to compare"),
     "rule.metric": _("What decides"),
     "rule.least_lift": _("By how much"),
     "rule.max_loss": _("Or loses at most, a visitor"),

@@ -28,11 +28,16 @@ STEPS = {
 SEGMENTS = {
     "visitor": _("New and returning"), "past_spend": _("What was spent in the year before"),
     "entered_on": _("Day of the week of entry"), "entered_in": _("Week of entry"),
+    "device": _("Device"), "category": _("Category"), "cart_value": _("Value of the cart"),
 }  # fmt: skip
 
 LEVELS = {
     "new": _("new"), "returning": _("returning"), "none": _("nothing"), "up to the median": _("up to the median"),
     "above the median": _("above the median"), "weekday": _("Monday to Friday"), "weekend": _("Saturday and Sunday"),
+    "desktop": _("desktop"), "mobile": _("mobile"), "tablet": _("tablet"), "other": _("all others"),
+    "unknown": _("not known"), "several": _("more than one"), "empty": _("empty"),
+    "lowest quarter": _("lowest quarter"), "second quarter": _("second quarter"),
+    "third quarter": _("third quarter"), "highest quarter": _("highest quarter"),
 }  # fmt: skip
 
 FACTORS = {
