@@ -72,8 +72,8 @@ def shipping(experiment: Experiment, known: Iterable[Experiment]) -> str:
     """What visitors get of a decided experiment's winner: none of it while the holdback behind it is paused."""
     paused = any(e.follows == experiment.key and e.state == "paused" for e in known)
     if paused:
-        return gettext("%(variant)s is not shown while its holdback is paused", variant=experiment.winner)
-    return gettext("ships %(variant)s", variant=experiment.winner)
+        return str(gettext("%(variant)s is not shown while its holdback is paused", variant=experiment.winner))
+    return str(gettext("ships %(variant)s", variant=experiment.winner))
 
 
 def asked_for() -> int | None:
