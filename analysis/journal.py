@@ -24,7 +24,12 @@ def read_ledger(conn: Connection, scope: queries.Scope, counts: queries.Counts, 
     place = {variant: i for i, variant in enumerate(counts.variants)}
     units, unit_of = _units(told, crossed, {unit: views for unit, _, views in doses}, place)
     orders = {order: i for i, order in enumerate(dict.fromkeys(o for o in told["order_id"] if o is not None))}
-    sold, lines = queries.lines(conn, scope, since), Lines.none()
+    bought = dict.fromkeys(
+        order
+        for order, kind, at, entered in zip(told["order_id"], told["type"], told["at"], told["entered_at"], strict=True)
+        if kind == "order" and order is not None and at >= entered
+    )
+    sold, lines = queries.lines(conn, scope, sorted(bought)), Lines.none()
     settled = scope.until - _return_days(conn, scope) * DAY
     kinds = kinds_of(scope)
     events = _events(told, unit_of, orders, settled, kinds)
@@ -129,7 +134,7 @@ def _lines(conn: Connection, scope: queries.Scope, sold: Columns, orders: Mappin
     """The lines, each with whether it came by an offer: by one of this experiment's, as far as the shop names them."""
     titles = select(product.c.product_id, product.c.title).where(product.c.storefront_id == scope.storefront_id)
     named = {row.product_id: row.title for row in conn.execute(titles)}
-    products = {one: i for i, one in enumerate(dict.fromkeys(sold["product_id"]))}
+    products = {one: i for i, one in enumerate(sorted(set(sold["product_id"])))}
     quantity = np.array(sold["quantity"], dtype=np.int64)
     return Lines(
         np.array([orders.get(order, -1) for order in sold["order_id"]], dtype=np.int64),

@@ -4,13 +4,29 @@ Units that did nothing add to n alone, so the sums are driven by the few that di
 every metric, day, segment and other reading is then summed from the same columns.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, distinct, func, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    case,
+    distinct,
+    func,
+    or_,
+    select,
+)
 
+from analysis.entries import by_day
 from analysis.ledger import KINDS, Ints
 from experiments.moment import DAY, Micros
 from experiments.storage.identities import Identities, Resolved, has_links
@@ -80,7 +96,7 @@ def count(conn: Connection, scope: Scope, variants: Sequence[str]) -> Counts:
     e, v = exposure, exposure.alias("v")
     mine = and_(e.c.experiment_id == scope.experiment_id, e.c.kind == "assigned", e.c.at <= scope.until)
     place = {variant: i for i, variant in enumerate(variants)}
-    rows, first_at, last_at = _by_day(conn, mine, place)
+    rows, first_at, last_at = by_day(conn, mine, place, scope.until)
     entry = and_(e.c.experiment_id == v.c.experiment_id, e.c.kind == "assigned", e.c.unit_id == v.c.unit_id)
     watched = and_(v.c.experiment_id == scope.experiment_id, v.c.kind == "viewed", v.c.at <= scope.until)
     query = select(e.c.day, e.c.variant, func.count()).select_from(v.join(e, entry))
@@ -108,21 +124,6 @@ def count(conn: Connection, scope: Scope, variants: Sequence[str]) -> Counts:
         first_at=first_at,
         last_at=last_at,
     )
-
-
-_Entries = tuple[list[tuple[int, int, int]], Micros | None, Micros | None]
-"""Units by day and variant, and when the first and the last of them came."""
-
-
-def _by_day(conn: Connection, mine: ColumnElement[bool], place: Mapping[str, int]) -> _Entries:
-    """Entries, the last variant for strays; one number of day and variant groups faster than the two do."""
-    many = len(place) + 1
-    variant = case(*((exposure.c.variant == key, at) for key, at in place.items()), else_=len(place))
-    code = (exposure.c.day * many + variant).label("code")
-    e = exposure.c
-    rows = conn.execute(select(code, func.count(), func.min(e.at), func.max(e.at)).where(mine).group_by(code)).all()
-    first, last = min((row[2] for row in rows), default=None), max((row[3] for row in rows), default=None)
-    return [(int(row[0]) // many, int(row[0]) % many, int(row[1])) for row in rows], first, last
 
 
 def identities_of(conn: Connection, scope: Scope) -> Identities | None:
@@ -220,29 +221,36 @@ LINE = ("order_id", "product_id", "quantity", "price", "cost", "offer")
 """The columns of `lines`, in this order."""
 
 
-def lines(conn: Connection, scope: Scope, since: Micros) -> dict[str, list[Any]]:
-    """The lines of the units' orders, as columns; none where the storefront sends none."""
-    line = order_line
-    any_line = select(line.c.order_id).where(line.c.storefront_id == scope.storefront_id).limit(1)
+def lines(conn: Connection, scope: Scope, orders: Sequence[str]) -> dict[str, list[Any]]:
+    """The lines of these orders, as columns; none where the storefront sends none."""
+    found: dict[str, list[Any]] = {name: [] for name in LINE}
+    line = order_line.c
+    any_line = select(line.order_id).where(line.storefront_id == scope.storefront_id).limit(1)
     if conn.execute(any_line).first() is None:
-        return {name: [] for name in LINE}
-    c = conversion.alias("c")
-    met = _met(conn, scope, c)
-    of_order = and_(line.c.storefront_id == c.c.storefront_id, line.c.order_id == c.c.order_id)
-    query = (
-        select(line.c.order_id, line.c.product_id, line.c.quantity, line.c.price, line.c.cost, line.c.offer)
-        .select_from(met.source.join(line, of_order))
-        .where(*_counts(scope, c, met, since), c.c.at >= met.at, c.c.type == "order")
-    )
-    return _columns(conn, query, LINE)
+        return found
+    query = select(line.order_id, line.product_id, line.quantity, line.price, line.cost, line.offer)
+    for start in range(0, len(orders), _CHUNK):
+        some = _among(conn, line.order_id, orders[start : start + _CHUNK])
+        for name, column in _columns(conn, query.where(line.storefront_id == scope.storefront_id, some), LINE).items():
+            found[name] += column
+    return found
+
+
+def _among(conn: Connection, column: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a column is one of many values, given as one parameter."""
+    if conn.dialect.name == "postgresql":
+        return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
+    given = func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(select(given.c.value))
 
 
 def _columns(conn: Connection, query: Select[Any], names: Sequence[str]) -> dict[str, list[Any]]:
-    """The rows of a query turned into columns, chunk by chunk."""
+    """The rows of a query turned into columns, chunk by chunk; as the driver gives them, who needs no Row of each."""
     found: dict[str, list[Any]] = {name: [] for name in names}
-    for rows in conn.execute(query).partitions(_CHUNK):
-        for name, column in zip(names, zip(*rows, strict=True), strict=True):
-            found[name] += column
+    with conn.execute(query) as result:
+        while rows := result.cursor.fetchmany(_CHUNK):
+            for name, column in zip(names, zip(*rows, strict=True), strict=True):
+                found[name] += column
     return found
 
 
