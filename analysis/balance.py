@@ -1,6 +1,6 @@
 """Do the variants differ in what the offers cannot have changed? Then the comparison is not one of like with like."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from scipy.special import chdtrc
 
 from analysis.checks import ALARM, FEWEST_EXPECTED, MATTERS, Check, Status
 from experiments.errors import Invalid
+from experiments.wording import Listed, figure, worded
 
 # GrowthBook's default for units seen under two variants
 MANY_CROSSOVERS = 0.01
@@ -27,7 +28,9 @@ def crossovers(crossed: Mapping[str, int], units: Mapping[str, int]) -> Check:
     if not seen:
         return Check("crossovers", "unknown", None, None, "no units")
     rate = float(hit.sum() / total.sum())
-    detail = f"{rate:.2%} of units crossed over: {_each(seen, hit / total)}"
+    detail = worded(
+        "%(share)s of units crossed over: %(each)s", share=figure(f"{rate:.2%}"), each=_each(seen, hit / total)
+    )
     p_value: float | None = None
     statistic: float | None = None
     odds = total * (1 - total / total.sum())
@@ -43,12 +46,20 @@ def crossovers(crossed: Mapping[str, int], units: Mapping[str, int]) -> Check:
 
 def missing_data(missing: Mapping[str, int], units: Mapping[str, int], column: str) -> Check:
     """Units left out for a blank in one column: warns from 5%, fails where the shares differ between variants."""
-    return _shares(f"missing_{column}", missing, units, f"lack {column}", MUCH_MISSING)
+
+    def said(share: str, each: str) -> str:
+        return worded("%(share)s lack %(column)s: %(each)s", share=share, column=column, each=each)
+
+    return _shares(f"missing_{column}", missing, units, said, MUCH_MISSING)
 
 
 def eligibility(eligible: Mapping[str, int], asked: Mapping[str, int]) -> Check:
     """Units let in, of those asked about: decided before the variant is looked at, so the shares must not differ."""
-    return _shares("eligibility", eligible, asked, "eligible", many=np.inf)
+
+    def said(share: str, each: str) -> str:
+        return worded("%(share)s eligible: %(each)s", share=share, each=each)
+
+    return _shares("eligibility", eligible, asked, said, many=np.inf)
 
 
 def pre_exposure(metric: str, values: Mapping[str, float], variances: Mapping[str, float]) -> Check:
@@ -72,13 +83,15 @@ def pre_exposure(metric: str, values: Mapping[str, float], variances: Mapping[st
     return Check(name, status, p_value, statistic, f"{metric} before exposure: {means}")
 
 
-def _shares(check: str, hits: Mapping[str, int], units: Mapping[str, int], verb: str, many: float) -> Check:
+def _shares(
+    check: str, hits: Mapping[str, int], units: Mapping[str, int], said: Callable[[str, str], str], many: float
+) -> Check:
     """Shares of units by variant, tested for being the same (Pearson's chi-square of homogeneity)."""
     seen, hit, total = _counts(check, hits, units)
     if not seen:
         return Check(check, "unknown", None, None, "no units")
     rate = float(hit.sum() / total.sum())
-    detail = f"{rate:.2%} {verb}: {_each(seen, hit / total)}"
+    detail = said(figure(f"{rate:.2%}"), _each(seen, hit / total))
     p_value, statistic = _same_rate(hit, total, rate)
     uneven = p_value is not None and p_value < ALARM and float(np.ptp(hit / total)) >= MATTERS
     status: Status = "fail" if uneven else "warn" if rate >= many else "pass"
@@ -98,7 +111,10 @@ def _counts(
 
 
 def _each(variants: list[str], shares: NDArray[np.float64]) -> str:
-    return ", ".join(f"{variant} {share:.2%}" for variant, share in zip(variants, shares, strict=True))
+    return Listed([
+        worded("%(variant)s %(share)s", variant=variant, share=figure(f"{share:.2%}"))
+        for variant, share in zip(variants, shares, strict=True)
+    ])  # fmt: skip
 
 
 def _same_rate(hit: NDArray[np.float64], total: NDArray[np.float64], rate: float) -> tuple[float | None, float | None]:

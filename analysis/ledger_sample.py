@@ -10,6 +10,7 @@ from analysis.parts import Band
 from analysis.populations import Cut, populations
 from analysis.sample import Population, Sample
 from experiments.metrics import MONEY_COLUMNS, Metric
+from experiments.wording import figure, worded
 
 NEEDS_COST = frozenset({"contribution"})
 BANDED = ("contribution",)
@@ -52,7 +53,10 @@ def cost_refusal(ledger: Ledger) -> str | None:
     if not unknown:
         return None
     buyers = int(ledger.columns["converted"].sum())
-    return f"the cost of an order is not known for {unknown:,} of {buyers:,} buyers; a missing cost is not zero"
+    return worded(
+        "the cost of an order is not known for %(unknown)s of %(buyers)s buyers; a missing cost is not zero",
+        unknown=figure(f"{unknown:,}"), buyers=figure(f"{buyers:,}"),
+    )  # fmt: skip
 
 
 def _populations(ledger: Ledger, metrics: Sequence[Metric], keep: Bools | None) -> dict[str, Population]:
