@@ -39,6 +39,7 @@ from webapp.ui.previews import previews
 from webapp.ui.products import listed, product_finder, product_of, without_cost
 from webapp.ui.signed_links import preview_links
 from webapp.ui.starting import TEMPLATES, similar
+from webapp.ui.told import told
 from webapp.ui.typed import equal_split
 from webapp.ui.words import METRICS, metric_name
 
@@ -156,7 +157,7 @@ def at_the_choice(errors: Iterable[FieldError], form: DefinitionForm) -> list[Fi
     for error in errors:
         within = re.match(r"variants\[(\d+)\]\.offer\b", error.field)
         if within and form.variants[int(within[1])].saved and not error.field.endswith(".offer.saved"):
-            said = error.message if error.field == within[0] else f"{label(error.field)}: {error.message}"
+            said = told(error.message) if error.field == within[0] else f"{label(error.field)}: {told(error.message)}"
             moved.append(FieldError(f"{within[0]}.saved", said))
         else:
             moved.append(error)

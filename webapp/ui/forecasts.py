@@ -17,6 +17,7 @@ from experiments.storage.registry import Experiment
 from experiments.storage.storefronts import Placement, Storefront
 from experiments.storage.tallies import daily_units
 from webapp.learned import similar_tests
+from webapp.ui.told import refused
 
 DAYS = 14
 """How far back visitors are counted."""
@@ -68,7 +69,7 @@ def forecast(
             try:
                 found = duration(definition, held.baseline, eligible, storefront.policy.holdout)
             except (NotEstimable, Invalid) as refusal:
-                reason = refusal.message
+                reason = refused(refusal)
     return Forecast(seen, eligible, typed_daily is not None, past, found, reason)
 
 

@@ -26,6 +26,7 @@ from webapp.ui.forecasts import Forecast, forecast
 from webapp.ui.form_errors import place
 from webapp.ui.learnings import prior_said, said, win_said
 from webapp.ui.person import here, page
+from webapp.ui.told import told
 
 blueprint = Blueprint("planner", __name__, url_prefix="/s/<storefront>/planner")
 
@@ -73,7 +74,7 @@ def show() -> ResponseReturnValue:
     except Invalid as refusal:
         return render_template("planner.html", **shown, errors=place(refusal.errors, {})), 422 if request.args else 200
     except NotEstimable as refusal:
-        return render_template("planner.html", **shown, errors={"mde": [refusal.message]}), 422
+        return render_template("planner.html", **shown, errors={"mde": [told(refusal.message)]}), 422
     widest = max((week.mde_lift for week in found.by_week if week.mde_lift is not None), default=None, key=abs)
     return render_template(
         "planner.html", **shown, errors={}, question=question, found=found, widest=widest, win=_win(question, like)
