@@ -1,5 +1,7 @@
 """Staffing: who may sign in to an installation, as what; each change stands in the trail of where it was made."""
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from experiments.errors import Conflict, NotFound
@@ -36,7 +38,7 @@ def change_role(conn: Connection, here: StorefrontId, user_id: int, role: Role, 
         _check_not_last(conn, person)
     set_role(conn, person.id, role)
     _audit(conn, here, actor, "edit", person, {"role": person.role}, {"role": role}, now)
-    return person
+    return replace(person, role=role)
 
 
 def remove(conn: Connection, here: StorefrontId, user_id: int, actor: str, now: Micros) -> User:
