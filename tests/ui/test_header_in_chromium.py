@@ -60,7 +60,8 @@ def test_the_header_is_one_row_in_every_language(seat: Seat, state: object) -> N
         with seat.page(scripts=False, state=state) as page:
             page.goto(HOME)
             page.click(".account > summary")
-            page.click(f"button[name=language][value={language}]")
+            with page.expect_navigation(wait_until="load"):  # with its style, not as soon as it begins to arrive
+                page.click(f"button[name=language][value={language}]")
             for width in (1024, 1280, 1440, 1920):
                 page.set_viewport_size({"width": width, "height": 900})
                 assert page.locator("header.top").bounding_box()["height"] <= ROW, (language, width)  # type: ignore[index]  # it is there
