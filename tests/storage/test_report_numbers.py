@@ -26,6 +26,7 @@ from experiments.storage.database import connect, reading
 from experiments.storage.registry import get_experiment
 from experiments.storage.storefronts import get_storefront
 from experiments.storage.tables import conversion, exposure, order_line
+from experiments.wording import plain
 from tests.conftest import sqlite_copy
 from tests.shop import NOW, Shop, a_a, exposed, open_shop, order
 from webapp.cli.report import command
@@ -260,7 +261,7 @@ def the_groups(found: Report, frame: pd.DataFrame, demo: Engine) -> None:
 def test_the_report_can_be_stored_and_read_again(demo: Engine) -> None:
     for shop, key in (("demo", "cart-offers"), (karlan_list.KEY, "matching-gift")):
         found = report(demo, shop, key, MADE)
-        assert msgspec.json.decode(msgspec.json.encode(found), type=Report) == found
+        assert msgspec.json.decode(msgspec.json.encode(found, enc_hook=plain), type=Report) == found
         json.dumps(found.to_dict(), allow_nan=False)
 
 
