@@ -1,5 +1,6 @@
 """The offer library, products page by page, and previews, over a socket."""
 
+from tests.protocols.starting import start
 from tests.serving import Tenant
 from tests.shop import experiment
 
@@ -99,13 +100,8 @@ def test_tiers_and_steps_come_with_a_proof_of_each_price(tenant: Tenant) -> None
         {"key": "control", "weight": 5000, "offer": offer},
         {"key": "same", "weight": 5000, "offer": offer},
     ]
-    tenant.admin.post("/api/v1/experiments", experiment("steps", variants=variants))
-    assert tenant.admin.post("/api/v1/experiments/steps/start").status_code == 200
-    for _ in range(60):
-        asked = {"visitor_id": "v1", "placement": "cart"}
-        answer = tenant.public.post("/v1/assignments", asked).json()
-        if answer["experiment"]:
-            break
+    start(tenant, experiment("steps", variants=variants))
+    answer = tenant.public.post("/v1/assignments", {"visitor_id": "v1", "placement": "cart"}).json()
     shown = answer["offer"]
     assert [tier["name"] for tier in shown["tiers"]] == ["Good", "Better"]
     assert [tier["price"] for tier in shown["tiers"]] == ["14.72", "18.52"]

@@ -36,8 +36,9 @@ def settle(holds: Callable[[], bool]) -> None:
 
 
 def payload(tenant: Tenant) -> Any:
-    """GrowthBook's payload."""
-    return tenant.public.get(f"/api/features/{tenant.public.key}").json()
+    """GrowthBook's payload, over a connection of its own: one that is kept asks the same worker again and again."""
+    fresh = {"Connection": "close"}
+    return tenant.public.get(f"/api/features/{tenant.public.key}", headers=fresh).json()
 
 
 def rules(tenant: Tenant) -> list[dict[str, Any]]:
