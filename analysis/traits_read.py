@@ -29,7 +29,7 @@ from experiments.segments import attributes_of
 from experiments.storage.identities import Identities
 from experiments.storage.tables import exposure
 
-SURVEYED = 20_000
+SURVEYED = 10_000
 """Units by which levels are chosen: the commonest categories, the quarters of the carts' values."""
 MOST_LEVELS = 8
 """Of a trait with words of its own; the rarer ones are taken together."""
@@ -76,7 +76,8 @@ def _splits(conn: Connection, scope: Scope, wanted: Sequence[str]) -> Iterator[_
     """
     e = exposure.c
     query = select(e.unit_id, e.device, e.category, e.cart, e.attributes).where(_mine(scope)).limit(SURVEYED // 2)
-    rows = {row for order in (e.unit_id.asc(), e.unit_id.desc()) for row in conn.execute(query.order_by(order))}
+    found = [row for order in (e.unit_id.asc(), e.unit_id.desc()) for row in conn.execute(query.order_by(order)).all()]
+    rows = {row[0]: row for row in found if any(told is not None for told in row[1:])}.values()
     if any(row.device is not None for row in rows):
         yield _worded("device", DEVICES, e.device)
     categories = _commonest(row.category for row in rows)
