@@ -460,6 +460,13 @@ def test_a_key_of_an_admin_sees_bindings_and_undoes_them(open_world: Callable[..
     [account] = ann["accounts"]
     assert (ann["email"], ann["role"], ann["has_password"]) == ("ann@shop.example", "viewer", False)
     assert (account["issuer"], account["subject"]) == (provider.url, "a-1")
+    for method, path, body in (
+        ("POST", "/link", None),
+        ("PATCH", "", {"role": "editor"}),
+        ("PATCH", "", {"role": "viewer"}),
+    ):
+        told = requests.request(method, f"{people}/{ann['id']}{path}", headers=headers, json=body, timeout=30)
+        assert told.json()["accounts"] == [account], "whatever is done with somebody, what binds them is told as it is"
     gone = requests.delete(f"{people}/{ann['id']}/accounts", headers=headers, timeout=30)
     assert gone.json() == ann | {"accounts": []}
     assert requests.delete(f"{people}/{ann['id']}/accounts", headers=headers, timeout=30).status_code == 409

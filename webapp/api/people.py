@@ -52,9 +52,9 @@ class RoleInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Role
 
 
-def _with_link(person: User, token: str, status: int) -> Response:
+def _with_link(person: User, bound: list[Binding], token: str) -> Response:
     link = url_for("signing_in.link", token=token, _external=True)
-    answer = json_answer(person_json(person, []) | {"link": link}, status)
+    answer = json_answer(person_json(person, bound) | {"link": link}, 201)
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
@@ -64,10 +64,8 @@ def invite_person() -> Response:
     """Somebody new; `link`, by which they set a password, is told here and never again."""
     given, token = decode(request.get_data() or b"{}", NewPerson), new_token()
     with writing(the_lab().engine) as conn:
-        person = staffing.invite(
-            conn, the_storefront().id, given.email, given.role, token, the_caller().actor, now()
-        )  # fmt: skip
-    return _with_link(person, token, 201)
+        person = staffing.invite(conn, the_storefront().id, given.email, given.role, token, the_caller().actor, now())
+    return _with_link(person, [], token)
 
 
 @blueprint.patch("/<int:user_id>")
@@ -85,16 +83,15 @@ def renew_persons_link(user_id: int) -> Response:
     token = new_token()
     with writing(the_lab().engine) as conn:
         person = staffing.renew_link(conn, the_storefront().id, user_id, token, the_caller().actor, now())
-        return _with_link(person, token, 201)
+        return _with_link(person, bindings_of(conn, person.id), token)
 
 
 @blueprint.delete("/<int:user_id>")
 def remove_person(user_id: int) -> Response:
     """They can no longer sign in; what they did stays in the trail under their address. Not the last admin."""
     with writing(the_lab().engine) as conn:
-        return json_answer(
-            person_json(staffing.remove(conn, the_storefront().id, user_id, the_caller().actor, now()), [])
-        )
+        person = staffing.remove(conn, the_storefront().id, user_id, the_caller().actor, now())
+    return json_answer(person_json(person, []))
 
 
 @blueprint.delete("/<int:user_id>/accounts")
