@@ -5,7 +5,6 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection
 
 from analysis import queries
@@ -18,7 +17,7 @@ from analysis.lasted import Shipped
 from analysis.ledger import Ledger
 from analysis.ledger_sample import sample_of
 from analysis.monitoring import units_by_the_end
-from analysis.overlaps import Neighbour
+from analysis.neighbours_read import read_neighbours
 from analysis.parts import Entry, Method
 from analysis.price_changes import price_changes
 from analysis.reading import analyze_sample
@@ -107,7 +106,7 @@ def facts_of(
         target=None if planned is None else float(parse_share(planned, "target_mde")),
         planned_end=None if end is None else iso(micros(end)), reach=reach, shares=shares,
         crossovers=counts.crossovers, strays=counts.strays,
-        neighbours=() if alone else tuple(_neighbours(conn, storefront, experiment, scope, ledger)),
+        neighbours=() if alone else read_neighbours(conn, scope, ledger, experiments(conn, storefront.id)),
         timeline=_timeline(conn, storefront, experiment, as_of),
         shipped=None if experiment.follows is None else _shipped(conn, storefront, experiment, experiment.follows),
         traits=() if alone else read_traits(conn, scope, counts, ledger, definition.analysis.segments),
@@ -210,28 +209,6 @@ def _method(experiment: Experiment) -> Method:
         definition.analysis.sequential, definition.analysis.correction, None, (), experiment.version,
         definition.fingerprint, experiment.seed, code,
     )  # fmt: skip
-
-
-def _neighbours(
-    conn: Connection, storefront: Storefront, experiment: Experiment, scope: queries.Scope, ledger: Ledger
-) -> list[Neighbour]:
-    """Other experiments of the storefront on the same kind of unit that met units of this one."""
-    found = []
-    for other in experiments(conn, storefront.id):
-        if other.id == experiment.id or other.started_at is None or other.definition.unit != scope.unit:
-            continue
-        variants = tuple(v.key for v in other.definition.variants)
-        shared, theirs = queries.shared_units(conn, scope, other.id)
-        if not shared:
-            continue
-        units = np.zeros((len(ledger.variants), len(variants)), dtype=np.int64)
-        for ours, their, n in shared:
-            if ours in ledger.variants and their in variants:
-                units[ledger.variants.index(ours), variants.index(their)] += n
-        place = {key: i for i, key in enumerate(variants)}
-        of_unit = np.array([place.get(theirs.get(unit, ""), -1) for unit in ledger.units.ids], dtype=np.int64)
-        found.append(Neighbour(other.key, variants, units, of_unit))
-    return found
 
 
 def _timeline(conn: Connection, storefront: Storefront, experiment: Experiment, as_of: Micros) -> tuple[Entry, ...]:

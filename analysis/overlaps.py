@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from analysis import segments
 from analysis.contrast import contrast
 from analysis.effect import NOTHING
-from analysis.ledger import Bools, Ints, Ledger
+from analysis.ledger import Ints, Ledger
 from analysis.ledger_sample import NEEDS_COST, NEEDS_REVENUE
 from analysis.moments import Moments
 from analysis.multiplicity import adjust
@@ -21,12 +19,16 @@ FEWEST_UNITS = 30
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbour:
-    """Another experiment: units of ours that it met, by our variant and its own, and each listed unit's (-1: none)."""
+    """Another experiment: units of ours that it met, by our variant and its own.
+
+    `listed` are the places, among the ledger's units, of those that it met, and `variant` is what each of them met.
+    """
 
     experiment: str
     variants: tuple[str, ...]
     units: Ints
-    of_unit: Ints
+    listed: Ints
+    variant: Ints
 
 
 def overlaps(ledger: Ledger, metric: Metric, others: tuple[Neighbour, ...], alpha: float) -> tuple[Overlap, ...]:
@@ -64,7 +66,10 @@ def _interaction(ledger: Ledger, metric: Metric, other: Neighbour, variant: int,
         units = [int(other.units[i, j]) for i in (0, variant)]
         if min(units) < FEWEST_UNITS:
             continue
-        pair = [_moments(ledger, metric, i, other.of_unit == j, n) for i, n in zip((0, variant), units, strict=True)]
+        pair = [
+            _moments(ledger, metric, i, other.listed[other.variant == j], n)
+            for i, n in zip((0, variant), units, strict=True)
+        ]
         c = contrast(metric, pair, alpha)
         if c.difference != NOTHING and c.difference.standard_error and c.difference.estimate is not None:
             effects.append(c.difference.estimate)
@@ -72,12 +77,9 @@ def _interaction(ledger: Ledger, metric: Metric, other: Neighbour, variant: int,
     return segments.interaction(effects, errors).p_value
 
 
-def _moments(ledger: Ledger, metric: Metric, variant: int, which: Bools, units: int) -> Moments:
-    mine = which & (ledger.units.variant == variant)
-    lost = np.zeros(len(mine), dtype=bool)
-    if NEEDS_REVENUE & set(metric.columns):
-        lost = mine & ledger.unpriced
-    kept = mine & ~lost
+def _moments(ledger: Ledger, metric: Metric, variant: int, which: Ints, units: int) -> Moments:
+    mine = which[ledger.units.variant[which] == variant]
+    kept = mine[~ledger.unpriced[mine]] if NEEDS_REVENUE & set(metric.columns) else mine
     columns = {name: ledger.columns[name][kept] for name in metric.columns}
     scales = {name: ledger.places for name in metric.columns if name in MONEY_COLUMNS}
-    return Moments.from_rows(columns, scales, idle=units - int(mine.sum()))
+    return Moments.from_rows(columns, scales, idle=units - len(mine))

@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import (
-    ARRAY,
+    JSON,
     ColumnElement,
     Connection,
     Select,
-    Text,
     and_,
     any_,
-    bindparam,
     case,
+    cast,
     distinct,
     func,
     or_,
@@ -47,6 +46,8 @@ HISTORY_DAYS = 365
 """How long before its entry what a unit did says whether it is a returning one."""
 MOST_VIEWS = 20
 _CHUNK = 50_000
+_FETCHED = 500
+"""Rows held as rows at once: many more set off the garbage collector, which then goes through all that lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,19 +237,25 @@ def lines(conn: Connection, scope: Scope, orders: Sequence[str]) -> dict[str, li
     return found
 
 
-def _among(conn: Connection, column: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
-    """Whether a column is one of many values, given as one parameter."""
+def texts(conn: Connection, values: Sequence[str]) -> Select[str]:
+    """Texts as rows, given as one parameter: a driver spends long on an array, and on thousands of them longer."""
     if conn.dialect.name == "postgresql":
-        return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
-    given = func.json_each(json.dumps(list(values))).table_valued("value")
-    return column.in_(select(given.c.value))
+        return select(func.json_array_elements_text(cast(list(values), JSON)))
+    return select(func.json_each(json.dumps(list(values))).table_valued("value").c.value)
+
+
+def _among(conn: Connection, column: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a column with an index is one of many values."""
+    if conn.dialect.name == "postgresql":  # as an array: it counts rows of JSON as a hundred, and reads the whole table
+        return column == any_(func.array(texts(conn, values).scalar_subquery()))
+    return column.in_(texts(conn, values))
 
 
 def _columns(conn: Connection, query: Select[Any], names: Sequence[str]) -> dict[str, list[Any]]:
     """The rows of a query turned into columns, chunk by chunk; as the driver gives them, who needs no Row of each."""
     found: dict[str, list[Any]] = {name: [] for name in names}
     with conn.execute(query) as result:
-        while rows := result.cursor.fetchmany(_CHUNK):
+        while rows := result.cursor.fetchmany(_FETCHED):
             for name, column in zip(names, zip(*rows, strict=True), strict=True):
                 found[name] += column
     return found
@@ -268,28 +275,6 @@ def doses(conn: Connection, scope: Scope) -> list[tuple[str, str, int]]:
         .group_by(e.c.unit_id, e.c.variant)
     )
     return [(unit, variant, min(int(views), MOST_VIEWS)) for unit, variant, views in conn.execute(query)]
-
-
-def shared_units(conn: Connection, scope: Scope, other: int) -> tuple[list[tuple[str, str, int]], dict[str, str]]:
-    """Units that another experiment met too, by both variants; and for those that did something the other's variant.
-
-    Only what did something is listed by name: the rest adds to the numbers alone.
-    """
-    e, o = exposure, exposure.alias("o")
-    both = and_(o.c.experiment_id == other, o.c.kind == "assigned", o.c.unit_id == e.c.unit_id)
-    mine = and_(e.c.experiment_id == scope.experiment_id, e.c.kind == "assigned", e.c.at <= scope.until)
-    query = select(e.c.variant, o.c.variant, func.count()).select_from(e.join(o, both))
-    query = query.where(mine, o.c.at <= scope.until).group_by(e.c.variant, o.c.variant)
-    shared = [(ours, theirs, int(units)) for ours, theirs, units in conn.execute(query)]
-    if not shared:
-        return [], {}
-    c = conversion
-    unit = c.c.visitor_id if scope.unit == "visitor" else c.c.customer_id
-    did = select(unit.label("unit_id")).where(c.c.storefront_id == scope.storefront_id, unit.is_not(None))
-    active = did.where(c.c.type.in_(KINDS), c.c.at <= scope.until).distinct().cte("active")
-    theirs = and_(o.c.experiment_id == other, o.c.kind == "assigned", o.c.unit_id == active.c.unit_id)
-    listed = select(o.c.unit_id, o.c.variant).select_from(active.join(o, theirs)).where(o.c.at <= scope.until)
-    return shared, {row.unit_id: row.variant for row in conn.execute(listed)}
 
 
 def data_mark(conn: Connection, storefront_id: int, experiment_id: int, since: Micros) -> tuple[Any, ...]:

@@ -76,8 +76,9 @@ def _splits(conn: Connection, scope: Scope, wanted: Sequence[str]) -> Iterator[_
     """
     e = exposure.c
     query = select(e.unit_id, e.device, e.category, e.cart, e.attributes).where(_mine(scope)).limit(SURVEYED // 2)
-    found = [row for order in (e.unit_id.asc(), e.unit_id.desc()) for row in conn.execute(query.order_by(order)).all()]
-    rows = {row[0]: row for row in found if any(told is not None for told in row[1:])}.values()
+    ends = [query.order_by(order).subquery() for order in (e.unit_id.asc(), e.unit_id.desc())]
+    told = [select(end).where(or_(*(column.is_not(None) for column in [*end.c][1:]))) for end in ends]
+    rows = {row.unit_id: row for one in told for row in conn.execute(one)}.values()
     if any(row.device is not None for row in rows):
         yield _worded("device", DEVICES, e.device)
     categories = _commonest(row.category for row in rows)

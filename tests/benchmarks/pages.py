@@ -13,13 +13,10 @@ import time
 from collections.abc import Mapping
 
 from flask import Flask, render_template_string
-from sqlalchemy import Engine
 
-from experiments.storage.database import writing
 from tests.benchmarks.report import databases
-from tests.shop import open_shop
 from tests.ui.browser import Browser
-from tests.ui.crowded import fill_decided, fill_experiments, fill_orders, fill_products, fill_settings
+from tests.ui.crowded import fill
 from tests.ui.pages import EVERY_PAGE
 from tests.ui.statements import counted
 from webapp import create_app
@@ -42,20 +39,6 @@ def add_empty_page(app: Flask) -> None:
     @page()
     def nothing() -> str:
         return render_template_string("{% extends 'layout.html' %}")
-
-
-def fill(engine: Engine, experiments: int, products: int) -> None:
-    """A shop with much in it, and another one whose decided experiments the learnings show as well."""
-    at = now()
-    shop, other = open_shop(engine), open_shop(engine, "other", products=False)
-    with writing(engine) as conn:
-        fill_experiments(conn, shop, experiments, at, UNITS)
-        fill_orders(conn, shop, UNITS // 20, at)
-        fill_products(conn, shop, products, at)
-        fill_settings(conn, shop, SETTINGS, at)
-        fill_decided(conn, other, DECIDED, at)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        conn.exec_driver_sql("ANALYZE")
 
 
 def measured(browser: Browser, path: str) -> tuple[float, float]:
@@ -94,7 +77,9 @@ def main(rounds: int = 7, experiments: int = 500, products: int = 100_000) -> No
     """Print a table for each database."""
     with databases() as engines:
         for name, engine in engines.items():
-            fill(engine, experiments, products)
+            fill(engine, experiments, products, SETTINGS, UNITS, DECIDED, now())
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+                conn.exec_driver_sql("ANALYZE")
             url = engine.url.render_as_string(hide_password=False)
             app = create_app(Settings(database_url=url, secret_key="of this benchmark only"))
             add_empty_page(app)

@@ -1,19 +1,20 @@
 """A storefront with much of everything, as rows: what its pages cost, and whether their queries grow with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Engine, Table, insert, select
 
 from experiments.definition import parse, to_json
 from experiments.moment import DAY, Micros, day_number, micros
 from experiments.service import drafting, layering, library, measuring, settings
 from experiments.service.people import add_person
 from experiments.storage import tables
+from experiments.storage.database import writing
 from experiments.storage.quarantine import Refused, append_refused
 from experiments.storage.storefronts import bump_revision, touch_products
-from tests.shop import Shop, experiment
+from tests.shop import Shop, experiment, open_shop
 
 STATES = ("running", "draft", "stopped", "closed", "paused", "decided", "scheduled", "archived")
 TOUCHPOINTS = ("cart", "checkout")
@@ -37,6 +38,19 @@ def gist(number: int) -> dict[str, Any]:
             "estimate": lift, "low": lift - 0.02, "high": lift + 0.02, "standard_error": 0.01,
         }],
     }  # fmt: skip
+
+
+def fill(
+    engine: Engine, experiments: int, products: int, rest: int, met: int, decided: int, now: Micros
+) -> None:  # fmt: skip
+    """A shop with so much in it, and another one whose decided experiments the learnings show as well."""
+    shop, other = open_shop(engine), open_shop(engine, "other", products=False)
+    with writing(engine) as conn:
+        fill_experiments(conn, shop, experiments, now, met)
+        fill_orders(conn, shop, met // 20, now)
+        fill_products(conn, shop, products, now)
+        fill_settings(conn, shop, rest, now)
+        fill_decided(conn, other, decided, now)
 
 
 def fill_decided(conn: Connection, shop: Shop, number: int, now: Micros) -> None:
@@ -67,7 +81,7 @@ def fill_decided(conn: Connection, shop: Shop, number: int, now: Micros) -> None
 
 
 def fill_experiments(conn: Connection, shop: Shop, number: int, now: Micros, met: int = MET) -> None:
-    """Experiments in every state; units have met those that have started, so many of them the first one."""
+    """Experiments in every state; so many units have met the first one, twenty of them each other that has started."""
     begun, here = Micros(now - 20 * DAY), shop.storefront.id
     made = [_experiment_row(shop, n, Micros(begun - n)) for n in range(number)]
     _many(conn, tables.experiment, made)
@@ -76,7 +90,9 @@ def fill_experiments(conn: Connection, shop: Shop, number: int, now: Micros, met
     units, told, trail = [], [], []
     for n, row in enumerate(made):
         if row["started_at"] is not None:
-            units += _units(shop, ids[row["key"]], n, met if n == 0 else MET, begun)
+            units += _units(
+                shop, ids[row["key"]], [f"v-{(n * MET + u) % met}" for u in range(MET if n else met)], begun
+            )
         told.append({
             "storefront_id": here, "experiment_id": ids[row["key"]], "kind": "sample_ratio_mismatch", "about": "",
             "detail": "p = 0", "raised_at": now - n, "cleared_at": None if n % 3 else now, "acted_at": None,
@@ -115,7 +131,7 @@ def fill_orders(conn: Connection, shop: Shop, number: int, now: Micros) -> None:
     orders, lines = [], []
     for n in range(number):
         orders.append(blank | {
-            "storefront_id": shop.storefront.id, "visitor_id": f"v-0-{n * 19}", "order_id": f"o{n}", "currency": "EUR",
+            "storefront_id": shop.storefront.id, "visitor_id": f"v-{n * 19}", "order_id": f"o{n}", "currency": "EUR",
             "received_at": at, "at": at, "day": day_number(at, shop.storefront.zone), "version": 0, "type": "order",
             "event_key": f"order:o{n}", "revenue": 1000 + n % 997, "cost": 500, "item_count": 2,
         })  # fmt: skip
@@ -165,11 +181,11 @@ def fill_settings(conn: Connection, shop: Shop, number: int, now: Micros) -> Non
     append_refused(conn, here.id, refused, now)
 
 
-def _units(shop: Shop, experiment_id: int, number: int, units: int, begun: Micros) -> Iterator[dict[str, Any]]:
-    for u in range(units):
+def _units(shop: Shop, experiment_id: int, names: Sequence[str], begun: Micros) -> Iterator[dict[str, Any]]:
+    for u, name in enumerate(names):
         at = Micros(begun + DAY + u % 10 * DAY + u)
         yield {
-            "experiment_id": experiment_id, "kind": "assigned", "unit_id": f"v-{number}-{u}",
+            "experiment_id": experiment_id, "kind": "assigned", "unit_id": name,
             "variant": ("control", "upsell", "cross-sell", "bundle")[u % 4], "at": at,
             "day": day_number(at, shop.storefront.zone), "fingerprint": "0" * 16, "received_at": at,
         }  # fmt: skip

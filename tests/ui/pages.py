@@ -55,7 +55,7 @@ EVERY_PAGE = {
     "trail.listing, searched": f"{_S}/settings/changes/?q=ann",
     "trail.download": f"{_S}/settings/changes/changes.csv",
     "visitor.show": f"{_S}/settings/visitor/",
-    "visitor.show, explained": f"{_S}/settings/visitor/?visitor_id=v-0-1&placement=cart&cart=p-1",
+    "visitor.show, explained": f"{_S}/settings/visitor/?visitor_id=v-1&placement=cart&cart=p-1",
 }
 REPORTS = {
     "decided.show",

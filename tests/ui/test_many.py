@@ -8,11 +8,9 @@ from time import sleep
 import pytest
 from flask import Flask
 
-from experiments.storage.database import writing
 from tests.conftest import sqlite_copy
-from tests.shop import open_shop
 from tests.ui.browser import Browser
-from tests.ui.crowded import fill_decided, fill_experiments, fill_orders, fill_products, fill_settings
+from tests.ui.crowded import fill
 from tests.ui.pages import EVERY_PAGE, REPORTS
 from tests.ui.statements import counted
 from webapp import create_app
@@ -34,14 +32,7 @@ def filled(template: Path, directory: Path, experiments: int, products: int, res
     """The application on a database with so much in it."""
     directory.mkdir()
     app = create_app(Settings(database_url=sqlite_copy(template, directory), secret_key="for tests only"))
-    engine, at = app.extensions["offerlab"].engine, now()
-    shop, other = open_shop(engine), open_shop(engine, "other", products=False)
-    with writing(engine) as conn:
-        fill_experiments(conn, shop, experiments, at, MET)
-        fill_orders(conn, shop, MET // 20, at)
-        fill_products(conn, shop, products, at)
-        fill_settings(conn, shop, rest, at)
-        fill_decided(conn, other, experiments, at)
+    fill(app.extensions["offerlab"].engine, experiments, products, rest, MET, experiments, now())
     yield app
     app.extensions["offerlab"].close()
 
