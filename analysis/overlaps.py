@@ -34,7 +34,8 @@ class Neighbour:
 def overlaps(ledger: Ledger, metric: Metric, others: tuple[Neighbour, ...], alpha: float) -> tuple[Overlap, ...]:
     """For each neighbour with units in common: by variant the interaction's p-value, corrected over all of them (Holm).
 
-    Cochran's Q over the other experiment's variants, that our effect is the same in each.
+    Cochran's Q over the other experiment's variants, that our effect is the same in each. The least p-value is first,
+    what could not be estimated last; where that is equal, the most units in common.
     """
     raw: dict[tuple[str, str], float | None] = {}
     reasons: dict[str, str] = {}
@@ -55,7 +56,7 @@ def overlaps(ledger: Ledger, metric: Metric, others: tuple[Neighbour, ...], alph
             Overlap(other.experiment, shared, shared / total if total else 0.0, ours, least,
                     reasons.get(other.experiment) if least is None else None)
         )  # fmt: skip
-    return tuple(found)
+    return tuple(sorted(found, key=lambda o: (o.p_value is None, o.p_value, -o.units)))
 
 
 def _interaction(ledger: Ledger, metric: Metric, other: Neighbour, variant: int, alpha: float) -> float:
