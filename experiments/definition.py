@@ -19,9 +19,9 @@ from experiments.rules import DecisionRule, check_rule
 from experiments.saved_metrics import SavedMetric, check_saved, own_metrics
 from experiments.segments import MOST, SegmentName, check_segments
 from experiments.shape import convert
-from experiments.share import parse_share
+from experiments.share import check_share, parse_share
 from experiments.targeting import check_condition
-from experiments.wording import figure, worded
+from experiments.wording import worded
 
 WHOLE = 10_000
 """Weights sum to this, and coverage is a part of it: one is a hundredth of a percent."""
@@ -254,9 +254,8 @@ def _check_plan(definition: Definition, metrics: Mapping[str, Metric]) -> Iterat
             yield FieldError(field, worded("%(key)s already has a role, as %(role)s", key=repr(key), role=seen[key]))
         seen.setdefault(key, field)
     for i, guardrail in enumerate(plan.guardrails):
-        yield from _check_share(guardrail.margin, f"metrics.guardrails[{i}].margin", Decimal(0), Decimal(1))
-    if definition.analysis.target_mde is not None:
-        yield from _check_share(definition.analysis.target_mde, "analysis.target_mde", Decimal("0.0001"), Decimal(10))
+        yield from check_share(guardrail.margin, f"metrics.guardrails[{i}].margin", Decimal(0), Decimal(1))
+    yield from check_share(definition.analysis.target_mde, "analysis.target_mde", Decimal("0.0001"), Decimal(10))
     yield from _check_monitoring(definition.analysis)
     yield from check_segments(definition.analysis.segments, "analysis.segments")
     yield from _check_rule(definition, metrics)
@@ -286,24 +285,6 @@ def _check_monitoring(analysis: AnalysisPlan) -> Iterator[FieldError]:
         yield FieldError("analysis.target_mde", worded("the mSPRT needs the size of the effects that are looked for"))
     if message := broken_looks(analysis.looks):
         yield FieldError("analysis.looks", message)
-
-
-def _check_share(text: str, field: str, least: Decimal, most: Decimal) -> Iterator[FieldError]:
-    try:
-        share = parse_share(text, field)
-    except Invalid as refusal:
-        yield from refusal.errors
-        return
-    if not least <= share <= most:
-        yield FieldError(
-            field,
-            worded(
-                "must be %(least)s to %(most)s, and is %(given)s",
-                least=figure(f"{least * 100:f}%"),
-                most=figure(f"{most * 100:f}%"),
-                given=text,
-            ),
-        )
 
 
 def _check_traffic(definition: Definition, audiences: Collection[str] | None) -> Iterator[FieldError]:

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import msgspec
 
-from experiments.errors import FieldError, Invalid
+from experiments.errors import FieldError
 from experiments.looks import Monitoring
 from experiments.metrics import MONEY_COLUMNS, Metric
-from experiments.share import parse_share
-from experiments.wording import Worded, figure, worded
+from experiments.share import check_share, parse_share
+from experiments.wording import Worded, worded
 
 Short = Annotated[str, msgspec.Meta(max_length=40)]
 
@@ -147,7 +147,7 @@ def check_rule(
         )
     bounds = (("least_lift", Decimal(-1), LARGEST_LIFT), ("minimum_precision", SMALLEST_PRECISION, Decimal(1)))
     for name, least, most in bounds:
-        yield from _check_share(getattr(rule, name), f"rule.{name}", least, most)
+        yield from check_share(getattr(rule, name), f"rule.{name}", least, most)
     if rule.least_lift is None and not (rule.prove_guardrails and any(0 < margin < 1 for margin in margins)):
         yield FieldError(
             "rule.least_lift",
@@ -158,26 +158,6 @@ def check_rule(
     if rule.minimum_precision is not None and not planned:
         yield FieldError(
             "rule.minimum_precision", worded("needs the smallest lift worth finding, which it is a share of")
-        )
-
-
-def _check_share(text: str | None, name: str, least: Decimal, most: Decimal) -> Iterator[FieldError]:
-    if text is None:
-        return
-    try:
-        share = parse_share(text, name)
-    except Invalid as refusal:
-        yield from refusal.errors
-        return
-    if not least <= share <= most:
-        yield FieldError(
-            name,
-            worded(
-                "must be %(least)s to %(most)s, and is %(given)s",
-                least=figure(f"{least * 100:f}%"),
-                most=figure(f"{most * 100:f}%"),
-                given=text,
-            ),
         )
 
 
