@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from scipy.special import erfcx, ndtr
+from scipy.special import erfcx, ndtr, ndtri
 
 from analysis.bayes import NormalPrior
+from analysis.power import Design
 from analysis.segments import Pooled, pool, shrink
 
 FEWEST = 3
@@ -93,6 +94,17 @@ def if_it_wins(prior: NormalPrior, standard_error: float, critical: float) -> Wi
     hazard = float(np.sqrt(2 / np.pi) / erfcx(away / np.sqrt(2)))  # the density over the tail, however far away
     true = prior.mean + prior.standard_deviation**2 / seen * hazard
     return Win(float(ndtr(-away)), prior.mean + seen * hazard, true)
+
+
+def planned_win(like: Summary, design: Design, lift: float | None) -> Win | None:
+    """What a test that is large enough to find this lift comes to where it wins, by what earlier ones found.
+
+    None where those say nothing, or the plan's effect is no lift.
+    """
+    if like.prior is None or lift is None:
+        return None
+    standard_error = abs(lift) / (design.critical + float(ndtri(design.power)))
+    return if_it_wins(like.prior, standard_error, design.critical)
 
 
 def shrunken(found: Sequence[Found]) -> Mapping[tuple[int, str], tuple[float, float]]:

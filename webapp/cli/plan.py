@@ -12,7 +12,7 @@ from experiments.touchpoints import TOUCHPOINTS
 from webapp.cli import options
 
 if TYPE_CHECKING:  # scipy is imported when a plan is made, not when --help is asked for
-    from analysis.learnings import Summary, Win
+    from analysis.learnings import Summary
     from analysis.plan import Plan
     from analysis.power import Baseline, Design
 
@@ -143,32 +143,25 @@ def _falls(metric: str) -> bool:
     return known is not None and known.direction == "decrease"
 
 
-def _win(found: "Plan", like: "Summary") -> "Win | None":
-    from scipy.special import ndtri
-
-    from analysis.learnings import if_it_wins
-
-    if like.prior is None or found.lift is None:
-        return None
-    design = found.design
-    return if_it_wins(like.prior, abs(found.lift) / (design.critical + float(ndtri(design.power))), design.critical)
-
-
 def _earlier_json(found: "Plan", like: "Summary | None") -> dict[str, Any]:
+    from analysis.learnings import planned_win
     from webapp.learned import summary_json
 
     if like is None:
         return {}
-    win = _win(found, like)
+    win = planned_win(like, found.design, found.lift)
     expected = None if win is None else {"chance": win.chance, "shown": win.shown, "true": win.true}
     return {"earlier": summary_json(like) | {"if_it_wins": expected}}
 
 
 def _earlier_lines(found: "Plan", like: "Summary | None") -> list[str]:
     """What earlier tests say, as a hint: no part of the plan was computed from it, but for a missing --mde."""
+    from analysis.learnings import planned_win
+
     if like is None:
         return []
-    if like.pooled is None or (win := _win(found, like)) is None:
+    win = planned_win(like, found.design, found.lift)
+    if like.pooled is None or win is None:
         return ["", f"earlier tests   {like.tests} like it: too few to expect anything"]
     span = f"80% of new ones expected between {like.low:+.2%} and {like.high:+.2%}"
     return [

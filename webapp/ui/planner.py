@@ -7,10 +7,9 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from scipy.special import ndtri
 
 from analysis.forecast import Past
-from analysis.learnings import Summary, Win, if_it_wins
+from analysis.learnings import Summary, planned_win
 from analysis.plan import Plan, plan
 from analysis.power import Baseline, Design, Monitoring, equal_shares
 from experiments.errors import FieldError, Invalid, NotEstimable
@@ -76,9 +75,8 @@ def show() -> ResponseReturnValue:
     except NotEstimable as refusal:
         return render_template("planner.html", **shown, errors={"mde": [told(refusal.message)]}), 422
     widest = max((week.mde_lift for week in found.by_week if week.mde_lift is not None), default=None, key=abs)
-    return render_template(
-        "planner.html", **shown, errors={}, question=question, found=found, widest=widest, win=_win(question, like)
-    )
+    win = planned_win(like, question.design, question.lift)
+    return render_template("planner.html", **shown, errors={}, question=question, found=found, widest=widest, win=win)
 
 
 def _taking(typed: Mapping[str, str], like: Summary) -> tuple[float, str] | None:
@@ -89,14 +87,6 @@ def _taking(typed: Mapping[str, str], like: Summary) -> tuple[float, str] | None
     lift = -like.mde if metric.direction == "decrease" else like.mde
     asked: dict[str, Any] = {name: typed[name] for name in ASKED if name in typed} | {"mde": f"{100 * lift:.2g}%"}
     return lift, url_for("planner.show", storefront=here().key, **asked)
-
-
-def _win(question: Question, like: Summary) -> Win | None:
-    """What a test that is large enough for the lift comes to where it wins, by what earlier ones found."""
-    if like.prior is None:
-        return None
-    critical = question.design.critical
-    return if_it_wins(like.prior, abs(question.lift) / (critical + float(ndtri(question.design.power))), critical)
 
 
 def _read(typed: Mapping[str, str], known: Forecast) -> Question:

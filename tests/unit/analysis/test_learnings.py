@@ -9,8 +9,9 @@ from statsmodels.stats.meta_analysis import combine_effects
 
 from analysis.bayes import NormalPrior
 from analysis.gist import depth, gist_of
-from analysis.learnings import FEWEST, MOST, Found, hint, if_it_wins, shrunken, summaries
-from analysis.segments import pool, shrink
+from analysis.learnings import FEWEST, MOST, Found, Summary, hint, if_it_wins, planned_win, shrunken, summaries
+from analysis.power import Design
+from analysis.segments import Pooled, pool, shrink
 from experiments.catalogue import parse_product
 from experiments.definition import parse
 from experiments.errors import NotEstimable
@@ -181,3 +182,23 @@ def test_a_lift_to_plan_for_is_the_mean_or_the_most_to_hope_for_or_nothing() -> 
     assert 0 < hoped < 0.1
     assert kind(-0.1, -0.11, -0.12) is None
     assert kind(0.1, 0.2) is None
+
+
+def like(mean: float, spread: float) -> Summary:
+    return Summary("bundle", METRIC, None, FEWEST, Pooled(mean, spread, spread), mean, mean)
+
+
+@given(st.floats(0.01, 0.5), st.floats(0.5, 0.95), st.floats(0.01, 0.2), st.booleans())
+def test_a_test_planned_for_what_is_sure_to_come_wins_as_often_as_it_was_planned_to(
+    lift: float, power: float, alpha: float, falls: bool
+) -> None:
+    win = planned_win(like(lift, lift / 1e6), Design(alpha=alpha, power=power), -lift if falls else lift)
+    assert win is not None
+    assert win.chance == pytest.approx(power, abs=1e-4)
+    assert win.true == pytest.approx(lift, rel=1e-4)
+    assert win.shown > lift, "what is chosen for winning shows more than is true"
+
+
+def test_nothing_is_expected_of_a_plan_without_a_lift_nor_by_too_few_tests() -> None:
+    assert planned_win(like(0.05, 0.01), Design(), None) is None
+    assert planned_win(hint([], METRIC), Design(), 0.05) is None
