@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from experiments.assignment import Inside, Rule, Trace, Unit
+from experiments.assignment import Assignment, Inside, Rule, Trace, Unit
 from experiments.errors import Forbidden, Invalid, Malformed, Unavailable
 from experiments.identifiers import ExperimentId, UnitId
 from experiments.moment import Micros
@@ -96,18 +96,21 @@ def assignments(lab: Lab, caller: Access, call: Call) -> object:
         check_store(lab)
         made = counted(lab.engine, caller.view, request.visitor_id, made, call.now)
         tried.append(made)
-    if (
-        request.record
-        and (met := exposure(request, made, call.now, signals_of(caller, call.headers).user_agent)) is not None
-    ):
-        check_store(lab)
-        record_exposure(lab.writer, caller.view, met, call.now)
     if request.record:
+        _record(lab, caller, call, request, made)
         lab.refusals.note(Unit(request.visitor_id, request.customer_id), trace or tried, call.now)
     told = answer(request, made)
     # beside the offer, which is the same for every visitor and over every protocol
     told.update(proofs(lab, caller, request.visitor_id, made, call.now))
     return told if trace is None else told | {"steps": explanation(caller.view, request, made, trace, call.now)}
+
+
+def _record(lab: Lab, caller: Access, call: Call, request: AssignmentRequest, made: Assignment) -> None:
+    """Keep that this unit met its variant; nothing where it is in no comparison."""
+    met = exposure(request, made, call.now, signals_of(caller, call.headers).user_agent)
+    if met is not None:
+        check_store(lab)
+        record_exposure(lab.writer, caller.view, met, call.now)
 
 
 def check_store(lab: Lab) -> None:
