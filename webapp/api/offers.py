@@ -112,7 +112,7 @@ previews = Blueprint("previews", __name__, url_prefix="/api/v1/previews")
 previews.before_request(authenticate)
 
 
-class PreviewInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RehearsalInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to look at, an experiment by its key or a definition that nobody has saved; and where the visitor stands."""
 
     experiment: Key | None = None
@@ -124,7 +124,7 @@ class PreviewInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @previews.post("")
 def preview() -> Response:
     """Every variant as the visitor would see it, and what the offers would have met on the last 14 days' carts."""
-    given = decode(request.get_data() or b"{}", PreviewInput)
+    given = decode(request.get_data() or b"{}", RehearsalInput)
     if (given.experiment is None) == (given.definition is None):
         raise Invalid.at("experiment", "name an experiment, or give a definition: one of the two")
     caller, storefront = the_caller(), the_storefront()

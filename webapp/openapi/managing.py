@@ -77,7 +77,7 @@ SHOP: Mapping[str, Operation] = {
     ),
     "previews.preview": Operation(
         tag="Offers",
-        body=offers.PreviewInput,
+        body=offers.RehearsalInput,
         answer=managed.Rehearsal,
         refuses=(404,),
         name="rehearse",
