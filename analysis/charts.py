@@ -1,26 +1,54 @@
-"""Pictures of a report, as SVG to stand inside a page: they take its colour, so that they read in light and dark."""
+"""Pictures of effects, each a Vega-Lite specification as plain data and the SVG that is drawn from it."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from html import escape
-from typing import Any
+from typing import Any, Literal
 
-import altair as alt
-import vl_convert
-from altair.utils.schemapi import debug_mode
-
+from analysis.any_time import AnyTime
+from analysis.drawing import (
+    ENGLISH,
+    INK,
+    PAPER,
+    Locale,
+    Specification,
+    drawn,
+    dressed,
+    inlined,
+    printable,
+    widened,
+    zero,
+)
+from analysis.effect import Effect, finite
 from analysis.report import Comparison, MetricResult
 from experiments.metrics import BUILT_IN
 
-_FONT = "system-ui"
-INK = "currentColor"
+__all__ = ["EffectsWords", "effects", "effects_svg", "inlined"]
+
 _WIDTH = 236
 _ROW = 34
-DAY_WIDTH = 300
-_ROOM = 0.06  # of the axis, left free on both sides
-_ARIA = re.compile(r' (?:aria-[a-z]+|role)="[^"]*"')
+_FORMATS = {"lift": "+.3~%", "money": "+,.4~", "share": "+.3~%", "number": "+,.4~"}
+
+
+@dataclass(frozen=True, slots=True)
+class EffectsWords:
+    """What a picture of effects says: its axis by what is drawn on it, and the whole to who cannot see it."""
+
+    lift: str
+    money: str
+    share: str
+    number: str
+    said: str
+
+    @classmethod
+    def english(cls, metric: str, currency: str = "") -> "EffectsWords":
+        """Those of a notebook."""
+        return cls(
+            lift="lift over control",
+            money=f"difference to control{f', {currency}' if currency else ''}",
+            share="difference to control, percentage points",
+            number="difference to control",
+            said=f"Effects on {metric}: the table beside it has the same numbers",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,131 +77,84 @@ class _Bar:
         """Every number that must be on the axis."""
         return [b for b in (self.estimate, self.low, self.high, self.always_low, self.always_high) if b is not None]
 
+    def row(self, low: float, high: float) -> dict[str, Any]:
+        """As data, on an axis from `low` to `high`."""
+        return {
+            "variant": printable(self.variant), "estimate": self.estimate, "clear": self.clear,
+            "low": low if self.low is None else self.low, "high": high if self.high is None else self.high,
+            "always_low": low if self.always_low is None else self.always_low,
+            "always_high": high if self.always_high is None else self.always_high,
+        }  # fmt: skip
 
-def effects_svg(result: MetricResult, currency: str = "") -> str:
-    """Each variant's effect on the metric with its interval, as SVG; empty where nothing can be drawn.
+
+def effects_svg(
+    result: MetricResult, currency: str = "", words: EffectsWords | None = None, locale: Locale = ENGLISH
+) -> str:
+    """Each variant's effect on the metric with its interval, as SVG; empty where nothing can be drawn."""
+    words = words or EffectsWords.english(result.metric, currency)
+    picture = effects(result, currency, words, locale)
+    return inlined(drawn(picture), words.said) if picture else ""
+
+
+def effects(
+    result: MetricResult, currency: str = "", words: EffectsWords | None = None, locale: Locale = ENGLISH
+) -> Specification | None:
+    """The picture of each variant's effect on the metric with its interval; None where nothing can be drawn.
 
     Differences, with the always-valid interval as a thin line, where the test may be read at any time; lifts otherwise.
     A filled point means that the interval leaves 0 out.
     """
-    bars = [bar for c in result.comparisons if (bar := _difference(c)) is not None and bar.always]
-    relative = not bars
-    if relative:
-        bars = [bar for c in result.comparisons if (bar := _lift(c)) is not None]
+    differences = [bar for c in result.comparisons if (bar := _bar(c, c.difference, c.sequential))]
+    always = [bar for bar in differences if bar.always]
+    lifts = [] if always else [bar for c in result.comparisons if (bar := _bar(c, c.lift))]
+    bars = always or lifts or differences
     if not bars:
-        bars, relative = [bar for c in result.comparisons if (bar := _difference(c)) is not None], False
-    if not bars:
-        return ""
-    title, tick_format = _axis(result, currency, relative=relative)
-    return inlined(_drawn(tuple(bars), title, tick_format), f"Effects on {result.metric}")
-
-
-def _difference(c: Comparison) -> _Bar | None:
-    found = c.difference
-    if not c.estimable or found.estimate is None or (found.low is None and found.high is None):
         return None
-    low, high = (c.sequential.low, c.sequential.high) if c.sequential else (None, None)
-    return _Bar(c.variant, found.estimate, found.low, found.high, low, high)
+    words = words or EffectsWords.english(result.metric, currency)
+    kind = "lift" if lifts else _kind(result)
+    title = {"lift": words.lift, "money": words.money, "share": words.share, "number": words.number}[kind]
+    return _picture(bars, title, _FORMATS[kind], locale)
 
 
-def _lift(c: Comparison) -> _Bar | None:
-    found = c.lift
-    if not c.estimable or found.estimate is None or (found.low is None and found.high is None):
+def _bar(c: Comparison, found: Effect, at_any_time: AnyTime | None = None) -> _Bar | None:
+    estimate, low, high = finite(found.estimate), finite(found.low), finite(found.high)
+    if not c.estimable or estimate is None or (low is None and high is None):
         return None
-    return _Bar(c.variant, found.estimate, found.low, found.high)
+    always = (finite(at_any_time.low), finite(at_any_time.high)) if at_any_time else (None, None)
+    return _Bar(c.variant, estimate, low, high, *always)
 
 
-def _axis(result: MetricResult, currency: str, *, relative: bool) -> tuple[str, str]:
-    if relative:
-        return "lift over control", "+.3~%"
+def _kind(result: MetricResult) -> Literal["money", "share", "number"]:
     known = BUILT_IN.get(result.metric)
     unit = known.unit if known is not None else result.unit
     if unit == "money":
-        return f"difference to control{f', {currency}' if currency else ''}", "+,.4~"
-    if result.type == "proportion" or unit == "share":
-        return "difference to control, percentage points", "+.3~%"
-    return "difference to control", "+,.4~"
+        return "money"
+    return "share" if result.type == "proportion" or unit == "share" else "number"
 
 
-def _chart(bars: Sequence[_Bar], title: str, tick_format: str) -> Any:
-    low = min([0.0, *(b for bar in bars for b in bar.bounds())])
-    high = max([0.0, *(b for bar in bars for b in bar.bounds())])
-    room = (high - low or 1.0) * _ROOM
-    low, high = low - room, high + room
-    rows = [
-        {
-            "variant": bar.variant, "estimate": bar.estimate, "clear": bar.clear,
-            "low": low if bar.low is None else bar.low, "high": high if bar.high is None else bar.high,
-            "always_low": low if bar.always_low is None else bar.always_low,
-            "always_high": high if bar.always_high is None else bar.always_high,
-        }
-        for bar in bars
-    ]  # fmt: skip
-    axis = alt.Axis(title=title, format=tick_format, tickCount=4, grid=True)
-    scale = alt.Scale(domain=[low, high], nice=False, zero=False)
-    names = alt.Y("variant:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150))
-    whole = alt.Chart(alt.InlineData(values=rows)).encode(y=names)
-    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[3, 3], color=INK, opacity=0.7)
-    layers: list[alt.Chart] = [zero.encode(x=alt.X("zero:Q", scale=scale, axis=axis))]
-    if any(bar.always for bar in bars):
-        thin = whole.mark_rule(color=INK, strokeWidth=1.5, opacity=0.8)
-        layers.append(thin.encode(x=alt.X("always_low:Q", scale=scale), x2="always_high:Q"))
-    thick = whole.mark_rule(color=INK, strokeWidth=6, opacity=0.45)
-    layers.append(thick.encode(x=alt.X("low:Q", scale=scale), x2="high:Q"))
-    for clear, filled in ((True, True), (False, False)):
-        fill = INK if filled else "var(--bs-body-bg, white)"
-        point = whole.transform_filter(alt.datum.clear == clear).mark_point(
-            size=90, stroke=INK, fill=fill, strokeWidth=2, opacity=1
-        )
-        layers.append(point.encode(x=alt.X("estimate:Q", scale=scale)))
-    return dressed(alt.layer(*layers).properties(width=_WIDTH, height={"step": _ROW}, background="transparent"))
+def _picture(bars: Sequence[_Bar], title: str, tick_format: str, locale: Locale) -> Specification:
+    low, high = domain = widened([b for bar in bars for b in bar.bounds()])
+    scale = {"domain": domain, "nice": False, "zero": False}
+    axis = {"title": printable(title), "format": tick_format, "tickCount": 4, "grid": True}
+    names = {
+        "field": "variant", "type": "nominal", "sort": None, "title": None,
+        "axis": {"ticks": False, "domain": False, "labelLimit": 150},
+    }  # fmt: skip
 
+    def layer(mark: dict[str, Any], start: str, end: str | None = None, **more: Any) -> Specification:
+        x = {"field": start, "type": "quantitative", "scale": scale}
+        ends = {"x2": {"field": end}} if end else {}
+        return {"mark": mark, "encoding": {"x": x, **ends, "y": names, **more}}
 
-def dressed(chart: Any) -> Any:
-    """The chart in the page's own ink and type."""
-    text = {"labelColor": INK, "titleColor": INK, "labelFont": _FONT, "titleFont": _FONT}
-    axis: dict[str, Any] = {
-        **text,
-        "labelFontSize": 12.5,
-        "titleFontSize": 12.5,
-        "titleFontWeight": "normal",
-        "titlePadding": 8,
-    }
-    lines: dict[str, Any] = {
-        "gridColor": INK,
-        "gridOpacity": 0.15,
-        "domainColor": INK,
-        "domainOpacity": 0.4,
-        "tickColor": INK,
-    }
-    return chart.configure_axis(**axis, **lines).configure_view(stroke=None)
-
-
-@lru_cache(maxsize=256)
-def _drawn(bars: tuple[_Bar, ...], title: str, tick_format: str) -> str:
-    # Altair checks every part of a chart against its schema, which takes longer than drawing it; the tests check ours
-    with debug_mode(arg=False):
-        return drawn(_chart(bars, title, tick_format))
-
-
-def drawn(chart: Any) -> str:
-    """The chart as SVG."""
-    with debug_mode(arg=False):
-        specification = chart.to_json(indent=None, validate=False)
-    return _svg(specification)
-
-
-@lru_cache(maxsize=512)
-def _svg(specification: str) -> str:
-    return vl_convert.vegalite_to_svg(specification)
-
-
-def inlined(svg: str, said: str, width: int = _WIDTH) -> str:
-    """The drawing with one description instead of a name for every stroke, as wide as its place allows."""
-    opening, _, drawing = svg.partition(">")
-    size = re.search(r'width="([\d.]+)" height="([\d.]+)"', opening)
-    across, height = (size[1], size[2]) if size else (str(width), str(width))
-    label = escape(f"{said}: the table beside it has the same numbers", quote=True)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {height}" role="img" aria-label="{label}"'
-    style = f"width:100%;max-width:{across}px;height:auto"
-    return f'{head} class="effects" style="{style}">{_ARIA.sub("", drawing)}'
+    thin = {"type": "rule", "color": INK, "strokeWidth": 1.5, "opacity": 0.8}
+    thick = {"type": "rule", "color": INK, "strokeWidth": 6, "opacity": 0.45}
+    point = {"type": "point", "size": 90, "stroke": INK, "strokeWidth": 2, "opacity": 1}
+    fill = {"condition": {"test": "datum.clear", "value": INK}, "value": PAPER}
+    layers = [
+        zero({"x": {"field": "zero", "type": "quantitative", "scale": scale, "axis": axis}}),
+        *([layer(thin, "always_low", "always_high")] if any(bar.always for bar in bars) else []),
+        layer(thick, "low", "high"),
+        layer(point, "estimate", fill=fill),
+    ]
+    data = {"values": [bar.row(low, high) for bar in bars]}
+    return dressed({"data": data, "layer": layers}, _WIDTH, {"step": _ROW}, locale)

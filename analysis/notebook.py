@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.analysis_plan import AnalysisPlan
+from analysis.charts import effects, effects_svg
+from analysis.drawing import Specification, png
 from analysis.moments import Moments
 from analysis.populations import sample_file, sample_frame
 from analysis.reading import analyze_sample
@@ -55,16 +57,20 @@ def analyze(
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawing that a notebook shows by itself; `svg` is its text."""
+    """A drawing that a notebook shows by itself: `svg` its text, `specification` what Vega-Lite, and Altair, take."""
 
     svg: str
+    specification: Specification
 
     def _repr_svg_(self) -> str:
         return self.svg
 
     def save(self, path: str | Path) -> None:
-        """Write it to a file."""
-        Path(path).write_text(self.svg, encoding="utf-8")
+        """Write it to a file: a PNG, black on white, where the name ends so; else SVG."""
+        if Path(path).suffix.lower() == ".png":
+            Path(path).write_bytes(png(self.specification))
+        else:
+            Path(path).write_text(self.svg, encoding="utf-8")
 
 
 def chart(result: MetricResult, currency: str = "") -> Picture:
@@ -76,9 +82,7 @@ def chart(result: MetricResult, currency: str = "") -> Picture:
     >>> chart(report["conversion"]).svg[:4]
     '<svg'
     """
-    from analysis.charts import effects_svg
-
-    drawn = effects_svg(result, currency)
-    if not drawn:
+    picture = effects(result, currency)
+    if picture is None:
         raise NotEstimable(f"{result.metric} has no effect to draw")
-    return Picture(drawn)
+    return Picture(effects_svg(result, currency), picture)

@@ -1,90 +1,157 @@
 """Pictures of what happened when: the effect as it grew, units by day, the effect by day since entry. As charts.py."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import altair as alt
-
-from analysis.charts import DAY_WIDTH, INK, drawn, dressed, inlined
+from analysis.drawing import ENGLISH, INK, Locale, Specification, drawn, dressed, inlined, printable, widened, zero
+from analysis.effect import Effect, finite
 from analysis.parts import Day, Series, SinceEntry
 
+_WIDTH = 300
 _HEIGHT = 150
+_FEW = 10  # days, each of which has a bar's room and its name
+_BESIDE = "the table beside it has the same numbers"
 
 
-def cumulative_svg(series: Series, title: str, tick_format: str) -> str:
+def cumulative_svg(series: Series, title: str, tick_format: str, said: str = "", locale: Locale = ENGLISH) -> str:
+    """The picture of `cumulative` as SVG, `said` to who cannot see it; empty where there is nothing to draw."""
+    picture = cumulative(series, title, tick_format, locale)
+    return _inlined(picture, said or f"Cumulative effect of {series.variant} on {series.metric}: {_BESIDE}")
+
+
+def daily_svg(days: Sequence[Day], title: str, said: str = "", locale: Locale = ENGLISH) -> str:
+    """The picture of `daily` as SVG, `said` to who cannot see it; empty where there is nothing to draw."""
+    return _inlined(daily(days, title, locale), said or f"Units that entered on each day: {_BESIDE}")
+
+
+def since_svg(
+    found: SinceEntry, title: str, tick_format: str, said: str = "", locale: Locale = ENGLISH,
+    days: str = "day since entry",
+) -> str:  # fmt: skip
+    """The picture of `since` as SVG, `said` to who cannot see it; empty where there is nothing to draw."""
+    picture = since(found, title, tick_format, locale, days)
+    return _inlined(picture, said or f"Effect of {found.variant} on {found.metric} by day since entry: {_BESIDE}")
+
+
+def cumulative(series: Series, title: str, tick_format: str, locale: Locale = ENGLISH) -> Specification | None:
     """The difference until each day: a line, the interval of a single look dark, the always-valid one light."""
     rows = [
-        {
-            "day": p.day, "estimate": p.difference.estimate, "low": p.difference.low, "high": p.difference.high,
-            "always_low": p.always_low, "always_high": p.always_high,
-        }
+        _row(p.day, p.difference) | {"always_low": finite(p.always_low), "always_high": finite(p.always_high)}
         for p in series.points
-        if p.difference.estimate is not None and p.difference.low is not None
-    ]  # fmt: skip
+        if _drawable(p.difference)
+    ]
     if len(rows) < 2:
-        return ""
-    wide, settled = _domain(rows), rows[len(rows) // 3 :]
-    low, high = _domain(settled) if settled else wide  # the first days' intervals would flatten all the others
-    whole = alt.Chart(alt.InlineData(values=rows))
-    x = alt.X("day:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=5, labelOverlap=True, grid=False))
-    scale = alt.Scale(domain=[low, high], nice=False, zero=False, clamp=True)
-    y = alt.Axis(title=title, format=tick_format, tickCount=4)
-    layers: list[Any] = []
-    if any(row["always_low"] is not None for row in rows):
-        band = whole.transform_filter("isValid(datum.always_low)").mark_area(color=INK, opacity=0.12)
-        layers.append(band.encode(x=x, y=alt.Y("always_low:Q", scale=scale, axis=y), y2="always_high:Q"))
-    inner = whole.mark_area(color=INK, opacity=0.22)
-    layers.append(inner.encode(x=x, y=alt.Y("low:Q", scale=scale, axis=y), y2="high:Q"))
-    line = whole.mark_line(color=INK, strokeWidth=2, clip=True)
-    layers.append(line.encode(x=x, y=alt.Y("estimate:Q", scale=scale, axis=y)))
-    return _finished(layers, scale, f"Cumulative effect of {series.variant} on {series.metric}")
+        return None
+    domain = _domain(rows[len(rows) // 3 :])  # the first days' intervals would flatten all the others
+    rows = [_closed(_closed(row, domain, "low", "high"), domain, "always_low", "always_high") for row in rows]
+    scale = {"domain": domain, "nice": False, "zero": False, "clamp": True}
+    across = {"x": _calendar(locale)}
+    axis = {"title": printable(title), "format": tick_format, "tickCount": 4}
+    band = _interval("area", "always_low", "always_high", scale, axis, across, opacity=0.12)
+    lookable = [{**band, "transform": [{"filter": "isValid(datum.always_low)"}]}]
+    estimate = {"field": "estimate", "type": "quantitative", "scale": scale, "axis": axis}
+    layers = [
+        *(lookable if any(row["always_low"] is not None for row in rows) else []),
+        _interval("area", "low", "high", scale, axis, across, opacity=0.22),
+        {
+            "mark": {"type": "line", "color": INK, "strokeWidth": 2, "clip": True},
+            "encoding": {**across, "y": estimate},
+        },
+        zero({"y": {"field": "zero", "type": "quantitative", "scale": scale}}),
+    ]
+    return dressed({"data": {"values": rows}, "layer": layers}, _WIDTH, _HEIGHT, locale)
 
 
-def daily_svg(days: Sequence[Day], title: str) -> str:
+def daily(days: Sequence[Day], title: str, locale: Locale = ENGLISH) -> Specification | None:
     """Units that entered on each day, all variants together."""
     rows = [{"day": d.day, "units": sum(d.units.values())} for d in days]
     if len(rows) < 2:
-        return ""
-    x = alt.X("day:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=5, labelOverlap=True, grid=False))
-    y = alt.Y("units:Q", axis=alt.Axis(title=title, format=",.0f", tickCount=4))
-    bars = alt.Chart(alt.InlineData(values=rows)).mark_bar(color=INK, opacity=0.55, width={"band": 0.8})
-    chart = bars.encode(x=alt.X("day:O", title=None, axis=alt.Axis(labels=len(rows) <= 10, ticks=False)), y=y)
-    if len(rows) > 10:
-        thin = max(2, DAY_WIDTH // len(rows) - 2)
-        chart = alt.Chart(alt.InlineData(values=rows)).mark_bar(color=INK, opacity=0.55, size=thin).encode(x=x, y=y)
-    finished = dressed(chart.properties(width=DAY_WIDTH, height=_HEIGHT, background="transparent"))
-    return inlined(drawn(finished), "Units that entered on each day", DAY_WIDTH)
+        return None
+    bar: dict[str, Any] = {"type": "bar", "color": INK, "opacity": 0.55}
+    if len(rows) > _FEW:
+        x = _calendar(locale)
+        bar["size"] = max(2, _WIDTH // len(rows) - 2)
+    else:
+        said = f"utcFormat(toDate(datum.value), {json.dumps(locale.day)})"
+        axis = {"labelExpr": said, "labelAngle": 0, "labelOverlap": True, "ticks": False}
+        x = {"field": "day", "type": "ordinal", "title": None, "axis": axis}
+        bar["width"] = {"band": 0.8}
+    y = {
+        "field": "units",
+        "type": "quantitative",
+        "axis": {"title": printable(title), "format": ",.0f", "tickCount": 4},
+    }
+    picture = {"data": {"values": rows}, "mark": bar, "encoding": {"x": x, "y": y}}
+    return dressed(picture, _WIDTH, _HEIGHT, locale)
 
 
-def since_svg(found: SinceEntry, title: str, tick_format: str) -> str:
-    """The effect on each day since entry with its interval."""
-    rows = [
-        {"day": p.day + 1, "estimate": p.difference.estimate, "low": p.difference.low, "high": p.difference.high}
-        for p in found.points
-        if p.difference.estimate is not None and p.difference.low is not None
-    ]
+def since(
+    found: SinceEntry, title: str, tick_format: str, locale: Locale = ENGLISH, days: str = "day since entry"
+) -> Specification | None:
+    """The effect on each day since entry with its interval; `days` names the axis of days."""
+    rows = [_row(p.day + 1, p.difference) for p in found.points if _drawable(p.difference)]
     if len(rows) < 2:
-        return ""
-    low, high = _domain(rows)
-    scale = alt.Scale(domain=[low, high], nice=False, zero=False)
-    whole = alt.Chart(alt.InlineData(values=rows))
-    x = alt.X("day:Q", title="day since entry", scale=alt.Scale(nice=False, padding=8),
-              axis=alt.Axis(format="d", tickMinStep=1, grid=False))  # fmt: skip
-    y = alt.Y("low:Q", scale=scale, axis=alt.Axis(title=title, format=tick_format, tickCount=4))
-    bars = whole.mark_rule(color=INK, strokeWidth=3, opacity=0.45).encode(x=x, y=y, y2="high:Q")
-    points = whole.mark_point(size=45, stroke=INK, fill=INK, opacity=1).encode(x=x, y=alt.Y("estimate:Q", scale=scale))
-    return _finished([bars, points], scale, f"Effect of {found.variant} on {found.metric} by day since entry")
+        return None
+    domain = _domain(rows)
+    rows = [_closed(row, domain, "low", "high") for row in rows]
+    scale = {"domain": domain, "nice": False, "zero": False}
+    across = {
+        "x": {
+            "field": "day", "type": "quantitative", "title": days, "scale": {"nice": False, "padding": 8},
+            "axis": {"format": "d", "tickMinStep": 1, "grid": False},
+        }
+    }  # fmt: skip
+    axis = {"title": printable(title), "format": tick_format, "tickCount": 4}
+    estimate = {"field": "estimate", "type": "quantitative", "scale": scale}
+    layers = [
+        _interval("rule", "low", "high", scale, axis, across, strokeWidth=3, opacity=0.45),
+        {
+            "mark": {"type": "point", "size": 45, "stroke": INK, "fill": INK, "opacity": 1},
+            "encoding": {**across, "y": estimate},
+        },
+        zero({"y": {"field": "zero", "type": "quantitative", "scale": scale}}),
+    ]
+    return dressed({"data": {"values": rows}, "layer": layers}, _WIDTH, _HEIGHT, locale)
 
 
-def _domain(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
-    names = ("low", "high", "always_low", "always_high")
-    ends = [0.0, *(row[name] for row in rows for name in names if row.get(name) is not None)]
-    room = (max(ends) - min(ends) or 1.0) * 0.06
-    return min(ends) - room, max(ends) + room
+def _calendar(locale: Locale) -> dict[str, Any]:
+    """Days as they are named, whatever the clock of the machine that draws."""
+    axis = {"format": locale.day, "tickCount": 5, "labelOverlap": True, "grid": False}
+    return {"field": "day", "type": "temporal", "scale": {"type": "utc"}, "title": None, "axis": axis}
 
 
-def _finished(layers: list[Any], scale: alt.Scale, said: str) -> str:
-    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[3, 3], color=INK, opacity=0.7)
-    layers.append(zero.encode(y=alt.Y("zero:Q", scale=scale)))
-    chart = alt.layer(*layers).properties(width=DAY_WIDTH, height=_HEIGHT, background="transparent")
-    return inlined(drawn(dressed(chart)), said, DAY_WIDTH)
+def _interval(
+    mark: str, low: str, high: str, scale: Mapping[str, Any], axis: Mapping[str, Any], across: Mapping[str, Any],
+    **look: float,
+) -> Specification:  # fmt: skip
+    """From `low` to `high` at each place across."""
+    y = {"field": low, "type": "quantitative", "scale": scale, "axis": axis}
+    return {"mark": {"type": mark, "color": INK, **look}, "encoding": {**across, "y": y, "y2": {"field": high}}}
+
+
+def _drawable(effect: Effect) -> bool:
+    return finite(effect.estimate) is not None and (finite(effect.low) is not None or finite(effect.high) is not None)
+
+
+def _row(day: str | int, effect: Effect) -> dict[str, Any]:
+    return {
+        "day": day, "estimate": finite(effect.estimate), "low": finite(effect.low), "high": finite(effect.high),
+    }  # fmt: skip
+
+
+def _domain(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    names = ("estimate", "low", "high", "always_low", "always_high")
+    return widened([row[name] for row in rows for name in names if row.get(name) is not None])
+
+
+def _closed(row: dict[str, Any], domain: list[float], low: str, high: str) -> dict[str, Any]:
+    """An interval that is open on one side reaches the axis's end there; one that is not there stays away."""
+    if row[low] is None and row[high] is None:
+        return row
+    ends = {low: domain[0] if row[low] is None else row[low], high: domain[1] if row[high] is None else row[high]}
+    return row | ends
+
+
+def _inlined(picture: Specification | None, said: str) -> str:
+    return inlined(drawn(picture), said) if picture else ""

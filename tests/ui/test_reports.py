@@ -6,7 +6,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from analysis import charts
 from analysis.charts import effects_svg
 from analysis.report import AnyTime, Comparison, Effect, MetricResult
 from experiments.lifecycle import Action
@@ -235,8 +234,3 @@ def test_nothing_to_draw_is_no_picture() -> None:
 )
 def test_numbers_are_written_as_people_read_them(said: str, expected: str) -> None:
     assert said == expected
-
-
-def test_the_picture_is_valid_by_the_schema_of_vega_lite() -> None:
-    bars = [charts._Bar("a", 1.0, 0.5, None, -0.2, 1.8), charts._Bar("b", -1.0, -2.0, 0.5)]
-    assert charts._chart(bars, "lift over control", "+.3~%").to_dict(validate=True)["height"] == {"step": 34}

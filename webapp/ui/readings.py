@@ -12,6 +12,7 @@ from analysis.decision import Finding
 from analysis.report import Comparison, Effect, MetricResult, Report, VariantResult
 from webapp.ui import formats
 from webapp.ui.formats import DASH, Kind
+from webapp.ui.report_pictures import effects_picture
 from webapp.ui.report_words import Say, within
 from webapp.ui.told import told
 from webapp.ui.words import MOVEMENTS
@@ -137,8 +138,6 @@ def table(report: Report) -> list[list[object]]:
 
 
 def _panel(r: MetricResult, report: Report, said: dict[tuple[str, str], Finding], words: Say) -> Panel:
-    from analysis.charts import effects_svg  # Altair takes a second to import: not before a report is read
-
     kind, currency = formats.kind_of(r.metric, r.type, r.unit), words.currency
     compared = {c.variant: c for c in r.comparisons}
     rows = []
@@ -154,7 +153,7 @@ def _panel(r: MetricResult, report: Report, said: dict[tuple[str, str], Finding]
     if r.cap:
         most = formats.value(r.cap["value"], kind, currency)
         cap = str(gettext("Values above %(most)s count as that.", most=most))
-    return Panel(r.metric, kind, r.direction, effects_svg(r, currency), tuple(rows), cap, _notes(r.comparisons))
+    return Panel(r.metric, kind, r.direction, effects_picture(r, currency), tuple(rows), cap, _notes(r.comparisons))
 
 
 def _notes(comparisons: Sequence[Comparison]) -> tuple[str, ...]:

@@ -40,6 +40,9 @@ def test_a_report_shows_itself_as_text_page_picture_and_json(tmp_path):
     picture.save(tmp_path / "gave.svg")
     assert (tmp_path / "gave.svg").read_text().startswith("<svg")
     assert "<b>" not in picture._repr_svg_()
+    picture.save(tmp_path / "gave.PNG")
+    assert (tmp_path / "gave.PNG").read_bytes().startswith(b"\x89PNG")
+    assert picture.specification["layer"]
     json.dumps(report.to_dict(), allow_nan=False)
 
 
