@@ -25,7 +25,8 @@ class AnalysisPlan:
     (of control and one variant together) or `target_lift`, `looks` and `spending` are as in Monitoring. `complete` says
     that no more data will come; `permutations`, drawn from `seed`, arbitrate where a normal approximation is not safe.
     `rule` says when a variant is shipped; an experiment's report waits until `minimum_days` have passed. `segments` are
-    the groups that will be compared whatever the result; others are looked at besides.
+    the groups that will be compared whatever the result; others are looked at besides. `currency` is what money is
+    written in, in sentences.
     Without roles the first metric is the primary one for the verdict. Raises Invalid.
     """
 
@@ -51,6 +52,7 @@ class AnalysisPlan:
     experiment: str | None = None
     as_of: str | None = None
     segments: tuple[str, ...] = ()
+    currency: str | None = None
 
     def __post_init__(self) -> None:
         keys = [m.key for m in self.metrics]
@@ -99,6 +101,10 @@ class AnalysisPlan:
     def role(self, metric: str) -> Role | None:
         """A metric's role, None where none was given."""
         return self.roles.get(metric)
+
+    def currency_of(self, metric: str) -> str | None:
+        """The currency that a metric's values are in; None where they are no money, or nobody said which."""
+        return self.currency if any(m.key == metric and m.unit == "money" for m in self.metrics) else None
 
     def decides(self, metric: str) -> bool:
         """Whether the rule ships by this metric."""

@@ -110,7 +110,7 @@ def compose(ledger: Ledger, facts: Facts, only: str | None = None, brief: bool =
         report,
         verdict=verdict, state=facts.state, currency=facts.currency, only=only,
         data_from=_when(facts.first_at), last_exposure=_when(facts.last_at),
-        outlook=outlook(verdict, plan.rule, said, report.metrics, ahead),
+        outlook=outlook(verdict, plan, said, report.metrics, ahead),
         remarks=remarks(ledger, plan, facts.currency, report.checks, sold, tired, since, rows, met),
         progress=ahead, worth=worth(report.metrics, profit, flow, dict(facts.shares)), bands=profit,
         offers=offer_panels(ledger, facts.offers), cannibalisation=sold, fatigue=tired,

@@ -67,7 +67,7 @@ def plain_report(conn: Connection, storefront: Storefront, experiment: Experimen
     """The plan's metrics and the checks on them alone, as a forecast needs them: no other experiment is looked at."""
     scope = scope_of(storefront, experiment, as_of)
     definition = experiment.definition
-    plan = analysis_plan(experiment, planned_metrics(definition), as_of)
+    plan = analysis_plan(experiment, planned_metrics(definition), as_of, storefront.currency)
     order = [definition.control.key, *(v.key for v in definition.variants if v.key != definition.control.key)]
     counts = queries.count(conn, scope, order)
     ledger = read_ledger(conn, scope, counts, day_number(as_of, storefront.zone))
@@ -97,7 +97,7 @@ def facts_of(
     planned, end = definition.analysis.target_mde, definition.schedule.end_at
     reach = _reach(definition, as_of)
     shares = {v.key: v.weight / WHOLE * reach for v in definition.variants}
-    plan = analysis_plan(experiment, tuple(metrics or planned_metrics(definition)), as_of)
+    plan = analysis_plan(experiment, tuple(metrics or planned_metrics(definition)), as_of, storefront.currency)
     return Facts(
         plan=_tuned(plan, definition, counts),
         method=_method(experiment), state=experiment.state, currency=storefront.currency, as_of=as_of,
@@ -140,7 +140,9 @@ def planned_metrics(definition: Definition) -> tuple[Metric, ...]:
     return tuple(known[key] for key in dict.fromkeys(keys))
 
 
-def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Micros) -> AnalysisPlan:
+def analysis_plan(
+    experiment: Experiment, metrics: tuple[Metric, ...], as_of: Micros, currency: str
+) -> AnalysisPlan:  # fmt: skip
     """How this experiment said that it would be read."""
     definition = experiment.definition
     plan = definition.metrics
@@ -167,6 +169,7 @@ def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Mi
         complete=experiment.state in {"stopped", "decided", "archived"},
         experiment=experiment.key,
         as_of=iso(as_of),
+        currency=currency,
     )
 
 

@@ -7,7 +7,7 @@ from analysis.analysis_plan import AnalysisPlan
 from analysis.decision import Finding, Movement
 from analysis.parts import Band
 from analysis.report import Comparison, MetricResult
-from analysis.tables import signed, signed_percent, spanned
+from analysis.tables import coded, signed, signed_percent, span_of, spanned
 from experiments.wording import Term, figure, worded
 
 _WORDS = {
@@ -30,7 +30,7 @@ def findings(result: MetricResult, plan: AnalysisPlan) -> list[Finding]:
         gain = None if estimate is None else (estimate if result.direction == "increase" else -estimate)
         out.append(
             Finding(
-                result.metric, role, c.variant, movement, _sentence(result, c, p, movement), gain,
+                result.metric, role, c.variant, movement, _sentence(result, c, p, movement, plan), gain,
                 _guarded(result.metric, c, plan), _proven(movement, beyond, plan), c.expected_loss,
             )
         )  # fmt: skip
@@ -83,10 +83,13 @@ def _deciding_p(result: MetricResult, plan: AnalysisPlan) -> tuple[float | None,
     return multiplicity.adjust(read, "none" if alone else "holm")
 
 
-def _sentence(result: MetricResult, c: Comparison, p: float | None, movement: Movement) -> str:
+def _sentence(
+    result: MetricResult, c: Comparison, p: float | None, movement: Movement, plan: AnalysisPlan
+) -> str:  # fmt: skip
+    currency = plan.currency_of(result.metric)
     where = {"variant": c.variant, "metric": result.metric}
     if c.band is not None and movement != "unknown":
-        return _of_band(where, c.band, movement)
+        return _of_band(where, c.band, movement, currency)
     if movement == "unknown" or c.difference.estimate is None:
         return worded(
             "%(variant)s on %(metric)s: not estimable, %(reason)s",
@@ -96,7 +99,7 @@ def _sentence(result: MetricResult, c: Comparison, p: float | None, movement: Mo
     if c.lift.estimate is not None and c.lift.low is not None and c.lift.high is not None:
         size: str = spanned(*map(signed_percent, (c.lift.estimate, c.lift.low, c.lift.high)))
     else:
-        size = figure(signed(c.difference.estimate))
+        size = figure(coded(signed(c.difference.estimate, currency), currency))
     facts: dict[str, str] = {**where, "size": size, "word": _WORDS[movement], "p": figure(f"{p:.2g}")}
     if c.non_inferiority is None:
         return worded("%(variant)s on %(metric)s: %(size)s, %(word)s (p = %(p)s)", **facts)
@@ -112,11 +115,9 @@ def _sentence(result: MetricResult, c: Comparison, p: float | None, movement: Mo
     )
 
 
-def _of_band(where: Mapping[str, str], band: Band, movement: Movement) -> str:
+def _of_band(where: Mapping[str, str], band: Band, movement: Movement, currency: str | None) -> str:
     """Of a profit whose costs are not all known: both readings of what is missing."""
-    least, usual = (
-        spanned(signed(e.estimate), signed(e.low), signed(e.high)) for e in (band.zero_margin, band.category_margin)
-    )
+    least, usual = (span_of(effect, currency) for effect in (band.zero_margin, band.category_margin))
     facts: dict[str, str] = {**where, "least": least, "usual": usual, "word": _WORDS[movement]}
     if band.coverage is None:
         return worded(

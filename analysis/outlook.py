@@ -2,31 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 
+from analysis.analysis_plan import AnalysisPlan
 from analysis.decision import Finding, Unmet, Verdict, deciding, unmet
 from analysis.parts import Progress
 from analysis.report import Comparison, MetricResult
-from analysis.tables import ranged, signed, signed_percent
-from experiments.rules import DecisionRule
+from analysis.tables import amount, coded, range_of, ranged, signed, signed_percent
 from experiments.wording import Listed, figure, worded
 
 Known = Mapping[tuple[str, str], tuple[MetricResult, Comparison]]
 
 
 def outlook(
-    verdict: Verdict, asked: DecisionRule, findings: Sequence[Finding], results: Sequence[MetricResult],
+    verdict: Verdict, plan: AnalysisPlan, findings: Sequence[Finding], results: Sequence[MetricResult],
     progress: Progress | None,
 ) -> tuple[str, ...]:  # fmt: skip
     """What stands between this verdict and the next one: for each variant all that the rule still misses."""
+    asked = plan.rule
     if verdict.decision == "fix_first":
         return (worded("Any verdict at all needs every check to pass; nothing else is looked at before that."),)
     known: Known = {(r.metric, c.variant): (r, c) for r in results for c in r.comparisons}
     if verdict.decision == "ship":
-        return tuple(_to_lose(verdict, asked, findings, known))
+        return tuple(_to_lose(verdict, plan, findings, known))
     said: list[str] = []
     for variant in dict.fromkeys(f.variant for f in deciding(asked, findings)):
         missing = unmet(asked, [f for f in findings if f.variant == variant])
-        conditions = [_needed(one, asked, *known[one.metric, variant]) for one in missing]
-        conditions += _of_time(verdict, asked, progress)
+        conditions = [_needed(one, plan, *known[one.metric, variant]) for one in missing]
+        conditions += _of_time(verdict, plan, progress)
         if conditions:
             joined = Listed(conditions, worded("; and "))
             said.append(
@@ -43,9 +44,10 @@ def outlook(
     return tuple(dict.fromkeys(said))
 
 
-def _of_time(verdict: Verdict, asked: DecisionRule, progress: Progress | None) -> list[str]:
+def _of_time(verdict: Verdict, plan: AnalysisPlan, progress: Progress | None) -> list[str]:
     """What the calendar and the precision still ask, whatever the metrics say."""
     said: list[str] = []
+    asked = plan.rule
     if progress is not None and verdict.ground == "days":
         now = figure(f"{progress.days:.1f}")
         said.append(worded("%(days)s days had passed (now %(now)s)", days=progress.minimum_days, now=now))
@@ -61,9 +63,10 @@ def _of_time(verdict: Verdict, asked: DecisionRule, progress: Progress | None) -
     return said
 
 
-def _needed(missing: Unmet, asked: DecisionRule, result: MetricResult, c: Comparison) -> str:
+def _needed(missing: Unmet, plan: AnalysisPlan, result: MetricResult, c: Comparison) -> str:
     """The condition that a clause states, with how it stands."""
-    facts = {"metric": result.metric, "now": _interval(c)}
+    asked, currency = plan.rule, plan.currency_of(result.metric)
+    facts = {"metric": result.metric, "now": _interval(c, currency)}
     if missing.ground == "harm":
         return worded("%(metric)s were not shown to be worse (now %(now)s)", **facts)
     if missing.ground == "guardrails":
@@ -82,48 +85,56 @@ def _needed(missing: Unmet, asked: DecisionRule, result: MetricResult, c: Compar
         worded("the interval of %(metric)s lay above %(edge)s (now %(now)s)", edge=edge, **facts) if above
         else worded("the interval of %(metric)s lay below %(edge)s (now %(now)s)", edge=edge, **facts)
     )  # fmt: skip
-    if asked.loss is not None and c.expected_loss is not None:
+    if asked.max_loss is not None and c.expected_loss is not None:
+        most = figure(coded(asked.max_loss, currency))
         or_loss = worded(
             "or its expected loss were at most %(most)s (now %(now)s)",
-            most=figure(f"{asked.loss:g}"), now=figure(f"{c.expected_loss:.3g}"),
+            most=most, now=_loss(c.expected_loss, currency),
         )  # fmt: skip
         said = Listed([said, or_loss])
     return said
 
 
-def _to_lose(verdict: Verdict, asked: DecisionRule, findings: Sequence[Finding], known: Known) -> list[str]:
+def _to_lose(verdict: Verdict, plan: AnalysisPlan, findings: Sequence[Finding], known: Known) -> list[str]:
     """What would take the ship back."""
     said: list[str] = []
+    asked = plan.rule
     for f in deciding(asked, findings):
         if f.variant != verdict.variant:
             continue
         facts = {"variant": f.variant, "metric": f.metric}
         result, c = known[f.metric, f.variant]
+        currency = plan.currency_of(f.metric)
         low = c.sequential.low if c.sequential else c.difference.low
         high = c.sequential.high if c.sequential else c.difference.high
         edge = low if result.direction == "increase" else high
         if verdict.ground == "proof" and not asked.lift and edge is not None:
             line = worded(
                 "%(variant)s: it would no longer be shipped if %(metric)s lost its lead of %(lead)s over 0.",
-                lead=figure(signed(edge)), **facts,
+                lead=figure(coded(signed(edge, currency), currency)), **facts,
             )  # fmt: skip
-        elif verdict.ground == "loss" and c.expected_loss is not None and asked.loss is not None:
+        elif verdict.ground == "loss" and c.expected_loss is not None and asked.max_loss is not None:
+            most = figure(coded(asked.max_loss, currency))
             line = worded(
                 "%(variant)s: it would no longer be shipped if the expected loss of %(metric)s, now %(now)s, rose "
-                "above %(most)s.", now=figure(f"{c.expected_loss:.3g}"), most=figure(f"{asked.loss:g}"), **facts,
+                "above %(most)s.", now=_loss(c.expected_loss, currency), most=most, **facts,
             )  # fmt: skip
         elif verdict.ground == "no_harm":
             line = worded("%(variant)s: it would no longer be shipped if %(metric)s were shown to be worse.", **facts)
         else:
             line = worded(
                 "%(variant)s: it would no longer be shipped if %(metric)s were not shown to be better by more than "
-                "%(lift)s (now %(now)s).", lift=figure(signed_percent(asked.lift)), now=_interval(c), **facts,
+                "%(lift)s (now %(now)s).", lift=figure(signed_percent(asked.lift)), now=_interval(c, currency), **facts,
             )  # fmt: skip
         said.append(line)
     return said
 
 
-def _interval(c: Comparison) -> str:
+def _loss(loss: float, currency: str | None) -> str:
+    return figure(f"{loss:.3g}" if currency is None else coded(amount(loss, currency), currency))
+
+
+def _interval(c: Comparison, currency: str | None) -> str:
     """The interval that decides, as a lift where there is one; of what cannot be estimated that it cannot."""
     if not c.estimable and c.band is None:
         return worded("not known")
@@ -132,5 +143,5 @@ def _interval(c: Comparison) -> str:
     if bounds.low is not None and bounds.high is not None:
         return ranged(signed_percent(bounds.low), signed_percent(bounds.high))
     if c.band is not None:
-        return ranged(signed(c.band.zero_margin.low), signed(c.band.category_margin.high))
-    return ranged(signed(c.difference.low), signed(c.difference.high))
+        return range_of(c.band.zero_margin.low, c.band.category_margin.high, currency)
+    return range_of(c.difference.low, c.difference.high, currency)

@@ -13,8 +13,7 @@ from analysis.checks import Check
 from analysis.contrast import Contrast, of_column, of_metric
 from analysis.ledger import ORDER, Ints, Ledger
 from analysis.parts import Cannibalisation, Fatigue, Overlap, Remark, Sensitivity, SinceEntry, Tone
-from analysis.report import Effect
-from analysis.tables import number, signed, spanned
+from analysis.tables import amount, signed, span_of
 from experiments.metrics import BUILT_IN, Metric
 from experiments.wording import Listed, Term, figure, worded
 
@@ -40,7 +39,7 @@ def remarks(
             variant, read["revenue_per_visitor"][variant], read["refund_rate"][variant], net[variant], plan
         )
     found += [r for one in sold for r in _cannibalised(one, currency)]
-    found += [r for one in since for r in _brought_forward(one, plan.alpha)]
+    found += [r for one in since for r in _brought_forward(one, plan)]
     found += [r for one in tired for r in _tired(one)]
     found += [r for one in overlaps for r in _interacting(one, plan.alpha)]
     return tuple(found)
@@ -139,7 +138,7 @@ def _returned(
             worded(
                 "%(variant)s: more is sold, and more comes back. After refunds no gain is shown (%(gain)s per "
                 "visitor).",
-                variant=variant, gain=_span(net.difference),
+                variant=variant, gain=span_of(net.difference, plan.currency),
             ),
         )  # fmt: skip
 
@@ -149,8 +148,8 @@ def _cannibalised(one: Cannibalisation, currency: str) -> Iterator[Remark]:
     if low is None or high is None or one.attributed <= 0:
         return
     facts: dict[str, str] = {
-        "variant": one.variant, "sold": figure(number(one.attributed)), "currency": currency,
-        "low": figure(signed(low)), "high": figure(signed(high)),
+        "variant": one.variant, "sold": figure(amount(one.attributed, currency)), "currency": currency,
+        "low": figure(signed(low, currency)), "high": figure(signed(high, currency)),
     }  # fmt: skip
     if low > 0:
         said = worded(
@@ -179,13 +178,15 @@ def _cannibalised(one: Cannibalisation, currency: str) -> Iterator[Remark]:
         yield Remark("unclear", one.variant, "info", said)
 
 
-def _brought_forward(one: SinceEntry, alpha: float) -> Iterator[Remark]:
+def _brought_forward(one: SinceEntry, plan: AnalysisPlan) -> Iterator[Remark]:
     """A gain in the first half of the window and a loss in the second."""
-    up = one.early_p is not None and one.early_p < alpha and (one.early.estimate or 0.0) > 0
-    down = one.late_p is not None and one.late_p < alpha and (one.late.estimate or 0.0) < 0
+    up = one.early_p is not None and one.early_p < plan.alpha and (one.early.estimate or 0.0) > 0
+    down = one.late_p is not None and one.late_p < plan.alpha and (one.late.estimate or 0.0) < 0
     if not (up and down):
         return
-    facts = {"variant": one.variant, "early": _span(one.early), "late": _span(one.late), "whole": _span(one.whole)}
+    parts = {"early": one.early, "late": one.late, "whole": one.whole}
+    currency = plan.currency_of(one.metric)
+    facts = {"variant": one.variant} | {name: span_of(effect, currency) for name, effect in parts.items()}
     said = (
         worded(
             "%(variant)s: orders are brought forward. %(early)s per visitor in the first days, %(late)s after them. In "
@@ -219,10 +220,6 @@ def _interacting(one: Overlap, alpha: float) -> Iterator[Remark]:
                 "apart in a layer.", experiment=one.experiment,
             ),
         )  # fmt: skip
-
-
-def _span(effect: Effect) -> str:
-    return spanned(signed(effect.estimate), signed(effect.low), signed(effect.high))
 
 
 def _ordinal(n: int) -> str:

@@ -3,6 +3,7 @@
 from html import escape
 
 from analysis.report import Comparison, Effect, MetricResult, Report
+from experiments import money
 from experiments.wording import Worded, figure, worded
 
 
@@ -16,9 +17,19 @@ def number(value: float | None) -> str:
     return f"{value:.3e}"
 
 
-def signed(value: float | None) -> str:
-    """A number with its sign."""
-    return "-" if value is None else ("+" if value > 0 else "") + number(value)
+def amount(value: float | None, currency: str | None) -> str:
+    """An amount in major units, as its currency is written; without one a number."""
+    return number(value) if value is None or currency is None else money.rounded(value, currency)
+
+
+def signed(value: float | None, currency: str | None = None) -> str:
+    """A number with its sign, or an amount in major units."""
+    return "-" if value is None else ("+" if value > 0 else "") + amount(value, currency)
+
+
+def coded(text: str, currency: str | None) -> str:
+    """A number that is written already, with its currency where it is money."""
+    return text if currency is None else f"{text} {currency}"
 
 
 def spanned(estimate: str, low: str, high: str) -> Worded:
@@ -26,9 +37,21 @@ def spanned(estimate: str, low: str, high: str) -> Worded:
     return worded("%(estimate)s (%(low)s to %(high)s)", estimate=figure(estimate), low=figure(low), high=figure(high))
 
 
+def span_of(effect: Effect, currency: str | None = None) -> Worded:
+    """A difference with its interval."""
+    return spanned(
+        coded(signed(effect.estimate, currency), currency), signed(effect.low, currency), signed(effect.high, currency)
+    )
+
+
 def ranged(low: str, high: str) -> Worded:
     """An interval of numbers that are written already."""
     return worded("%(low)s to %(high)s", low=figure(low), high=figure(high))
+
+
+def range_of(low: float | None, high: float | None, currency: str | None = None) -> Worded:
+    """The interval of a difference."""
+    return ranged(signed(low, currency), coded(signed(high, currency), currency))
 
 
 def signed_percent(value: float | None) -> str:

@@ -3,10 +3,14 @@
 Exponents and codes are ISO 4217's. What is no ISO currency (BTC, XTS) is refused: its exponent is nobody's standard.
 """
 
+import math
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
 from experiments.errors import Invalid
 from experiments.wording import worded
+
+MORE_DECIMALS = 3
+"""So many beyond its currency's show what is left of a small amount; what is smaller still is nothing."""
 
 LARGEST_MINOR = 10**15
 """An amount beyond this is a mistake, not a sale; below it every sum of squares stays finite and every total exact."""
@@ -93,3 +97,16 @@ def to_decimal(minor: int, currency: str) -> str:
     digits = str(abs(minor)).zfill(places + 1)
     amount = digits[:-places] + "." + digits[-places:]
     return "-" + amount if minor < 0 else amount
+
+
+def rounded(amount: float, currency: str) -> str:
+    """Major units as people read a figure of a report: 6.793 EUR is '6.79', 0.0123 EUR '0.012', 2036.4 EUR '2,036'."""
+    return f"{amount:,.{0 if abs(amount) >= 1000 else decimals(amount, currency)}f}"
+
+
+def decimals(amount: float, currency: str) -> int:
+    """The decimals that an amount in major units is read with: its currency's, or two digits of what is below 1."""
+    places, size = exponent(currency), abs(amount)
+    if size >= 1 or size < 10.0 ** -(places + MORE_DECIMALS):
+        return places
+    return max(places + 1, min(1 - math.floor(math.log10(size)), places + MORE_DECIMALS))

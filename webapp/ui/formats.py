@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from experiments.metrics import BUILT_IN
 from experiments.moment import Micros, iso, moment
-from experiments.money import exponent, to_decimal
+from experiments.money import decimals, to_decimal
+from experiments.money import rounded as in_major
 from webapp.ui.form_errors import anchor
 from webapp.ui.told import figures
 
@@ -37,16 +38,13 @@ def money(minor: int, currency: str) -> str:
 
 
 def major(amount: float, currency: str) -> str:
-    """Major units, as reports give them; a decimal more than the currency has for small amounts."""
-    places = exponent(currency) + (1 if abs(amount) < 1 else 0)
-    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{figures(f'{abs(amount):,.{places}f}')}"
+    """Major units, as reports give them; with more decimals than the currency has for small amounts."""
+    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{figures(f'{abs(amount):,.{decimals(amount, currency)}f}')}"
 
 
 def rounded(amount: float, currency: str) -> str:
     """Major units; without decimals where the amount is large enough to do without."""
-    if abs(amount) < 1000:
-        return major(amount, currency)
-    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{figures(f'{abs(amount):,.0f}')}"
+    return f"{'−' if amount < 0 else ''}{_symbol(currency)}{figures(in_major(abs(amount), currency))}"
 
 
 def value(amount: float | None, kind: Kind, currency: str) -> str:

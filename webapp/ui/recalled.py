@@ -8,25 +8,27 @@ from babel.messages.mofile import read_mo
 from flask_babel import get_locale
 
 from experiments.wording import Figure, Listed, Term, Worded
-from webapp.ui.language import CATALOGUES
-from webapp.ui.told import told
+from webapp.ui.language import CATALOGUES, NAMES
+from webapp.ui.told import in_english, told
 
 _VALUE = re.compile(r"%\((\w+)\)s")
-_FIGURE = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?%?")
+_FIGURE = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?(%| [A-Z]{3})?")
 _MOVEMENTS, _MOVED = {"word", "change"}, {"better", "worse", "no change shown"}
 FEWEST = 8
 """Signs that a whole sentence's template must have of its own: ` to ` alone says nothing of where a text is from."""
+
+_TRANSLATED = next(key for key in NAMES if key != "en")
+"""Every catalogue has all sentences; English, which they are written in, has none of its own."""
 
 Template = tuple[int, str, re.Pattern[str]]
 """How many signs of its own it has, the template, and what texts were made of it."""
 
 
 def recalled(text: str) -> str:
-    """What the domain once said, in the reader's language; what it never said, and any English page, as it is."""
-    locale = get_locale()
-    if isinstance(text, Worded) or locale is None or locale.language == "en":
+    """What the domain once said, in the reader's language; what it never said, as it is."""
+    if isinstance(text, Worded):
         return told(text)
-    return told(_recall(text, templates(str(locale)), FEWEST))
+    return told(_recall(text, templates(_TRANSLATED if in_english() else str(get_locale())), FEWEST))
 
 
 @cache

@@ -53,7 +53,7 @@ def show(key: str) -> ResponseReturnValue:
 def contents(read: Read, address: Callable[..., str]) -> dict[str, Any]:
     """What the report's page shows, in the storefront that it is read in; `address` is the page's own."""
     report, currency = read.report, here().currency
-    plan = analysis_plan(read.experiment, planned_metrics(read.experiment.definition), read.at)
+    plan = analysis_plan(read.experiment, planned_metrics(read.experiment.definition), read.at, currency)
     said = [finding for result in report.metrics for finding in findings(result, plan)]
     metrics, rows = readings.headline(report, currency)
     scale: Scale = next((s for s in SCALES if s == request.args.get("scale")), "relative")

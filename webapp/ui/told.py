@@ -1,5 +1,6 @@
 """What the domain and the analysis say, in the language of the page."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from babel.numbers import get_decimal_symbol, get_group_symbol
@@ -8,11 +9,18 @@ from flask_babel import get_locale, gettext, ngettext
 from experiments.errors import Invalid, OfferlabError
 from experiments.wording import Worded, say
 
+_MINUS = re.compile(r"-(?=\d)")
+
 
 def told(text: str) -> str:
     """A sentence of the domain in the reader's language; any other text as it is."""
+    return str(say(text, _ENGLISH if in_english() else _READERS))
+
+
+def in_english() -> bool:
+    """Whether the page is written in the language that the domain speaks."""
     locale = get_locale()
-    return str(text) if locale is None or locale.language == "en" else say(text, _READERS)
+    return locale is None or locale.language == "en"
 
 
 def refused(error: OfferlabError) -> str:
@@ -23,11 +31,27 @@ def refused(error: OfferlabError) -> str:
 
 
 def figures(text: str) -> str:
-    """A number that was written for English, with the reader's decimal sign and thousands."""
+    """A number that was written for English and programs, with a true minus, the reader's decimal sign and thousands.
+
+    What is not known, a hyphen in plain text, is a dash.
+    """
     locale = get_locale()
-    if locale is None or locale.language == "en":
-        return text
-    return text.translate({ord(","): get_group_symbol(locale), ord("."): get_decimal_symbol(locale)})
+    signs = {} if in_english() else {ord(","): get_group_symbol(locale), ord("."): get_decimal_symbol(locale)}
+    return "–" if text == "-" else _MINUS.sub("−", text).translate(signs)
+
+
+class _English:
+    """The domain's own words, with numbers as pages write them."""
+
+    def sentence(self, text: Worded, values: Mapping[str, object]) -> str:
+        said = text.template if text.many is None or text.number == 1 else text.many
+        return said % values if values else said
+
+    def figures(self, text: str) -> str:
+        return figures(text)
+
+    def term(self, kind: str, word: str) -> str:  # noqa: ARG002 - the words are theirs already, of any kind
+        return word
 
 
 class _Readers:
@@ -57,7 +81,7 @@ class _Readers:
         return names[kind].get(word, word)
 
 
-_READERS = _Readers()
+_ENGLISH, _READERS = _English(), _Readers()
 
 FILTERS: Mapping[str, Callable[[str], str]] = {"told": told}
 """Under this name templates use it."""

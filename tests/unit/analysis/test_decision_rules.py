@@ -278,7 +278,7 @@ def test_the_outlook_names_every_unmet_clause(lift: float, preset: str) -> None:
     report = read(two(lift), asked)
     plan = AnalysisPlan((Y, Z), "a", roles={"y": "primary", "z": "guardrail"}, margins={"z": 0.05}, rule=asked)
     said = [f for r in report.metrics for f in findings_of(r, plan)]
-    lines = outlook(report.verdict, asked, said, report.metrics, None)
+    lines = outlook(report.verdict, plan, said, report.metrics, None)
     missing = unmet(asked, said)
     if report.verdict.decision == "ship":
         assert not missing
