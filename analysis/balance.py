@@ -26,7 +26,7 @@ def crossovers(crossed: Mapping[str, int], units: Mapping[str, int]) -> Check:
     """
     seen, hit, total = _counts("crossovers", crossed, units)
     if not seen:
-        return Check("crossovers", "unknown", None, None, "no units")
+        return Check("crossovers", "unknown", None, None, worded("no units"))
     rate = float(hit.sum() / total.sum())
     detail = worded(
         "%(share)s of units crossed over: %(each)s", share=figure(f"{rate:.2%}"), each=_each(seen, hit / total)
@@ -73,14 +73,17 @@ def pre_exposure(metric: str, values: Mapping[str, float], variances: Mapping[st
     if not (np.all(np.isfinite(value)) and np.all(np.isfinite(variance) & (variance >= 0))):
         raise Invalid.at(metric, "values and variances must be finite, variances from 0 up")
     if len(value) < 2 or not np.all(variance > 0):
-        return Check(name, "unknown", None, None, f"{metric} before exposure has no variance to compare by")
+        said = worded("%(metric)s before exposure has no variance to compare by", metric=metric)
+        return Check(name, "unknown", None, None, said)
     precision = 1 / variance
     centre = float(precision @ value / precision.sum())
     statistic = float(precision @ (value - centre) ** 2)
     p_value = float(chdtrc(len(value) - 1, statistic))
     status: Status = "fail" if p_value < ALARM else "warn" if p_value < SUSPICIOUS else "pass"
-    means = ", ".join(f"{v} {x:g}" for v, x in values.items())
-    return Check(name, status, p_value, statistic, f"{metric} before exposure: {means}")
+    means = Listed([worded("%(variant)s %(value)s", variant=v, value=figure(f"{x:g}")) for v, x in values.items()])
+    return Check(
+        name, status, p_value, statistic, worded("%(metric)s before exposure: %(means)s", metric=metric, means=means)
+    )
 
 
 def _shares(
@@ -89,7 +92,7 @@ def _shares(
     """Shares of units by variant, tested for being the same (Pearson's chi-square of homogeneity)."""
     seen, hit, total = _counts(check, hits, units)
     if not seen:
-        return Check(check, "unknown", None, None, "no units")
+        return Check(check, "unknown", None, None, worded("no units"))
     rate = float(hit.sum() / total.sum())
     detail = said(figure(f"{rate:.2%}"), _each(seen, hit / total))
     p_value, statistic = _same_rate(hit, total, rate)

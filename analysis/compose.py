@@ -35,6 +35,7 @@ from experiments.errors import NotFound
 from experiments.lifecycle import MEASURING, State
 from experiments.moment import DAY, Micros, iso
 from experiments.offers import Offer
+from experiments.wording import Listed, figure, worded
 
 TOO_MANY_LEVELS = 50
 
@@ -146,7 +147,10 @@ def _checks(ledger: Ledger, facts: Facts) -> list[Check]:
     if any(NEEDS_REVENUE & set(metric.columns) for metric in facts.plan.metrics):
         found.append(balance.missing_data(_by_variant(ledger), units, "revenue"))
     if facts.strays:
-        detail = f"{facts.strays:,} units were exposed to variants that the definition does not have"
+        detail = worded(
+            "%(units)s units were exposed to variants that the definition does not have",
+            units=figure(f"{facts.strays:,}"),
+        )
         found.append(Check("variants", "fail", None, None, detail))
     return [*found, *_eligibility(ledger, units)]
 
@@ -167,4 +171,4 @@ def _eligibility(ledger: Ledger, units: Mapping[str, int]) -> list[Check]:
         return []
     found = balance.eligibility(units, asked)
     why = ", ".join(f"{reason} {n:,}" for reason, n in sorted(reasons.items(), key=lambda r: -r[1]))
-    return [replace(found, detail=f"{found.detail}; units refused: {why}")]
+    return [replace(found, detail=Listed([found.detail, worded("units refused: %(reasons)s", reasons=why)], "; "))]

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from experiments.errors import FieldError, Invalid
 from experiments.money import exponent, to_minor
+from experiments.wording import worded
 
 
 class Amounts:
@@ -24,7 +25,8 @@ class Amounts:
             self._errors += refusal.errors
             return None
         if minor < 0:
-            self._errors.append(FieldError(name, f"cannot be negative, and is {amount}; money given back is a refund"))
+            said = worded("cannot be negative, and is %(given)s; money given back is a refund", given=amount)
+            self._errors.append(FieldError(name, said))
         return minor
 
     def finish(self) -> None:

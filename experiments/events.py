@@ -20,6 +20,7 @@ from experiments.identifiers import EventId, Key, ProductId, UnitId
 from experiments.moment import DAY, Micros, day_number, micros, moment
 from experiments.offers import Moment
 from experiments.shape import decode
+from experiments.wording import worded
 
 ExposureKind = Literal["assigned", "viewed"]
 NewId = Callable[[], str]
@@ -185,7 +186,9 @@ def parse_exposure(raw: bytes, now: Micros) -> Exposure:
     """One exposure from its JSON; Invalid names the field."""
     given = decode(raw, ExposureInput)
     if given.visitor_id is None and given.customer_id is None:
-        raise Invalid.at("visitor_id", "is required (or customer_id, where the experiment's unit is the customer)")
+        raise Invalid.at(
+            "visitor_id", worded("is required (or customer_id, where the experiment's unit is the customer)")
+        )
     at = _when(given.occurred_at, now)
     who = (given.visitor_id, given.customer_id)
     return Exposure(given.experiment, given.variant, *who, given.kind, at, given.attributes, given.context)
@@ -236,7 +239,9 @@ def _order(given: OrderInput, now: Micros, zone: tzinfo) -> Conversion:
     )
     money.finish()
     if order.item_count > MOST_PIECES:
-        raise Invalid.at("items", f"are {order.item_count} pieces, which is more than any order has")
+        raise Invalid.at(
+            "items", worded("are %(pieces)s pieces, which is more than any order has", pieces=order.item_count)
+        )
     return order
 
 
@@ -273,9 +278,9 @@ def _refund(given: RefundInput, now: Micros, zone: tzinfo) -> Conversion:
 
 def _other(given: OtherInput, raw: bytes, now: Micros, zone: tzinfo, new_id: NewId) -> Conversion:
     if given.visitor_id is None and given.customer_id is None:
-        raise Invalid.at("visitor_id", "is required (or customer_id)")
+        raise Invalid.at("visitor_id", worded("is required (or customer_id)"))
     if given.value is not None and not (given.value.is_finite() and given.value.copy_abs() <= 10**15):
-        raise Invalid.at("value", f"{given.value} is not a number to add up")
+        raise Invalid.at("value", worded("%(given)s is not a number to add up", given=given.value))
     at = _when(given.occurred_at, now)
     return Conversion(
         event_key=_event_key(given, raw, new_id),
@@ -307,7 +312,10 @@ def _when(given: datetime | None, now: Micros, name: str = "occurred_at") -> Mic
         return now
     at = micros(given)
     if at < EARLIEST:
-        raise Invalid.at(name, f"{given.isoformat()} is before the year 2000")
+        raise Invalid.at(name, worded("%(given)s is before the year 2000", given=given.isoformat()))
     if at > now + DAY:
-        raise Invalid.at(name, f"{given.isoformat()} is in the future; it is {moment(now).isoformat()}")
+        raise Invalid.at(
+            name,
+            worded("%(given)s is in the future; it is %(now)s", given=given.isoformat(), now=moment(now).isoformat()),
+        )
     return at

@@ -55,7 +55,10 @@ def exponent(currency: str, field: str = "currency") -> int:
         return EXPONENTS[currency]
     except (KeyError, TypeError):
         raise Invalid.at(
-            field, f"{currency!r} is not an ISO 4217 currency code in capitals, such as EUR, USD or JPY"
+            field,
+            worded(
+                "%(given)s is not an ISO 4217 currency code in capitals, such as EUR, USD or JPY", given=repr(currency)
+            ),
         ) from None
 
 

@@ -14,6 +14,8 @@ T = TypeVar("T")
 _PATH = re.compile(r"(?P<message>.*?)(?: - at `(?P<kind>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
+_MISMATCH = re.compile(r"Expected (?P<expected>`.+`), got (?P<given>`.+`)")
+
 _PLAIN = {
     f"matching regex {UNIT_ID!r}": worded("must be 1 to 128 printable ASCII characters without spaces"),
     f"matching regex {KEY!r}": worded("must be 1 to 64 letters, digits, . : - or _, starting with a letter or digit"),
@@ -37,9 +39,9 @@ def decode(body: bytes, shape: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise invalid(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"The body is not valid JSON: {error}") from None
+        raise Malformed(worded("The body is not valid JSON: %(error)s", error=str(error))) from None
     except RecursionError:
-        raise Malformed("The body is nested too deeply") from None
+        raise Malformed(worded("The body is nested too deeply")) from None
     return read
 
 
@@ -65,4 +67,6 @@ def invalid(error: msgspec.ValidationError) -> Invalid:
     for pattern, plain in _PLAIN.items():
         if pattern in message:
             return Invalid.at(path, plain)
+    if mismatch := _MISMATCH.fullmatch(message):
+        return Invalid.at(path, worded("expected %(expected)s, got %(given)s", **mismatch.groupdict()))
     return Invalid.at(path, message[:1].lower() + message[1:] if message.startswith("Expected") else message)

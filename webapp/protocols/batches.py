@@ -23,6 +23,7 @@ from experiments.storage.database import reading
 from experiments.storage.eventwriter import EventWriter
 from experiments.storage.quarantine import Refused
 from experiments.storage.refunds import remainders
+from experiments.wording import worded
 from webapp.lab import new_id
 from webapp.protocols.ecommerce import Record
 from webapp.protocols.messages import Link
@@ -123,8 +124,9 @@ def _priced(
     for index, found in whole:
         rest = left.get(str(found["order_id"]))
         if rest is None:
-            message = f"order_id: there is no order {found['order_id']!r} yet whose revenue could be given back"
-            unknown.append(Rejection(index, "unknown_order", message))
+            order = repr(found["order_id"])
+            why = worded("there is no order %(order)s yet whose revenue could be given back", order=order)
+            unknown.append(Rejection(index, "unknown_order", f"order_id: {why}"))
         else:
             amount = {"amount": to_decimal(rest.amount, rest.currency), "currency": rest.currency}
             try:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from experiments.errors import Invalid
 from experiments.money import LARGEST_MINOR, to_decimal
 from experiments.service.snapshot import StorefrontView
+from experiments.wording import worded
 
 ORDERED = frozenset({"order_completed", "completed_order", "order_updated", "order_paid", "purchase", "order"})
 REFUNDED = frozenset({"order_refunded", "refunded_order", "refund"})
@@ -180,7 +181,7 @@ def _lines(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
         {snake(k): v for k, v in line.items() if v is not None and v != ""} for line in given if isinstance(line, dict)
     ]
     if len(lines) != len(given):
-        raise Invalid.at("products", "each must be an object")
+        raise Invalid.at("products", worded("each must be an object"))
     return lines
 
 
@@ -209,7 +210,7 @@ def _first(given: Mapping[str, Any], names: Iterable[str]) -> Any:
 def _required(properties: Mapping[str, Any], names: tuple[str, ...]) -> object:
     value = _first(properties, names)
     if value is None:
-        raise Invalid.at(names[0], "is required")
+        raise Invalid.at(names[0], worded("is required"))
     return _text(value)
 
 
@@ -236,7 +237,7 @@ def _number(value: object, name: str) -> Decimal:
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite() or number.copy_abs() > LARGEST_MINOR or isinstance(value, bool):
-        raise Invalid.at(name, f"{str(value)[:40]!r} is not a number")
+        raise Invalid.at(name, worded("%(given)s is not a number", given=repr(str(value)[:40])))
     return number
 
 

@@ -16,6 +16,7 @@ from experiments.identifiers import UnitId
 from experiments.moment import DAY, Micros, iso, micros
 from experiments.service.snapshot import StorefrontView
 from experiments.shape import convert
+from experiments.wording import worded
 from webapp.protocols.ecommerce import Context, Record, to_record
 
 PAGES = frozenset({"page", "screen"})
@@ -52,7 +53,7 @@ def read_message(
 ) -> Record | Link | None:
     """What a message says, None where that is nothing to keep; `kind` is the route's, where the route names one."""
     if not isinstance(message, dict):
-        raise Invalid.at("", "a message must be an object")
+        raise Invalid.at("", worded("a message must be an object"))
     kind = kind or _name(message, "type").lower()
     if kind in SILENT:
         return None
@@ -60,17 +61,24 @@ def read_message(
     if kind == "alias":
         return _link(_id(message, "previousId"), customer_id or visitor_id)
     if visitor_id is None and customer_id is None:
-        raise Invalid.at("anonymousId", "is required (or userId)")
+        raise Invalid.at("anonymousId", worded("is required (or userId)"))
     if kind == "identify":
         return _link(visitor_id, customer_id)
     context = Context(view, visitor_id, customer_id, _occurred(message, sent_at, received), _event_id(message))
     properties = message.get("properties") or {}
     if not isinstance(properties, dict):
-        raise Invalid.at("properties", "must be an object")
+        raise Invalid.at("properties", worded("must be an object"))
     if kind in PAGES:
         return to_record("page_view", {}, context)
     if kind != "track":
-        raise Invalid.at("type", f"{kind[:40]!r} is none of track, identify, page, screen, alias, group")
+        raise Invalid.at(
+            "type",
+            worded(
+                "%(given)s is none of %(known)s",
+                given=repr(kind[:40]),
+                known="track, identify, page, screen, alias, group",
+            ),
+        )
     return to_record(_name(message, "event"), properties, context)
 
 
@@ -83,7 +91,7 @@ def _link(visitor_id: str | None, customer_id: str | None) -> Link | None:
 def _name(message: Mapping[str, Any], field: str) -> str:
     name = message.get(field)
     if not isinstance(name, str) or not name.strip():
-        raise Invalid.at(field, "is required")
+        raise Invalid.at(field, worded("is required"))
     return name.strip()
 
 
@@ -93,7 +101,7 @@ def _id(message: Mapping[str, Any], field: str) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise Invalid.at(field, "must be a string")
+        raise Invalid.at(field, worded("must be a string"))
     return str(value)
 
 
@@ -108,7 +116,7 @@ def _event_id(message: Mapping[str, Any]) -> str | None:
     try:
         canonical = msgspec.json.encode(content, order="sorted")
     except (UnicodeEncodeError, RecursionError):
-        raise Invalid.at("messageId", "is not readable text") from None
+        raise Invalid.at("messageId", worded("is not readable text")) from None
     return f"content:{hashlib.blake2b(canonical, digest_size=16).hexdigest()}"
 
 
@@ -128,12 +136,16 @@ def _occurred(message: Mapping[str, Any], sent_at: object, received: Micros) -> 
         return None
     at = _micros(written)
     if at is None:
-        raise Invalid.at("timestamp", f"{str(written)[:40]!r} is no time: write 2026-11-21T12:00:00Z")
+        raise Invalid.at(
+            "timestamp", worded("%(given)s is no time: write 2026-11-21T12:00:00Z", given=repr(str(written)[:40]))
+        )
     sent = _micros(message.get("sentAt") if sent_at is None else sent_at)
     if sent is not None:
         at = Micros(at + received - sent)
     if not EARLIEST <= at <= received + DAY:
-        raise Invalid.at("timestamp", f"{str(written)[:40]!r} is before the year 2000 or in the future")
+        raise Invalid.at(
+            "timestamp", worded("%(given)s is before the year 2000 or in the future", given=repr(str(written)[:40]))
+        )
     return iso(at)
 
 

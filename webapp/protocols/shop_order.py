@@ -9,6 +9,7 @@ from experiments.errors import Invalid
 from experiments.identifiers import UNIT_ID
 from experiments.money import LARGEST_MINOR
 from experiments.service.snapshot import StorefrontView
+from experiments.wording import worded
 
 VISITOR = ("offerlab_visitor_id", "_offerlab_visitor_id", "_exp_vid")
 """Names under which a shop carries the visitor's id from the cart to the order."""
@@ -28,7 +29,7 @@ def amount(given: Number, field: str) -> Decimal:
     if given is None:
         return Decimal(0)
     if not given.is_finite() or given.copy_abs() > LARGEST_MINOR:
-        raise Invalid.at(field, f"{given} is not an amount of money")
+        raise Invalid.at(field, worded("%(given)s is not an amount of money", given=given))
     return given.quantize(SMALLEST) if given else Decimal(0)
 
 

@@ -14,6 +14,7 @@ from experiments.service.inbox import Meaning, Redaction
 from experiments.service.snapshot import StorefrontView
 from experiments.shape import decode
 from experiments.storage.inbox import Delivery
+from experiments.wording import worded
 from webapp.protocols.shop_order import Number, Record, amount, each, named, offer_of, product_of, text, visitor_of
 
 PAID = frozenset({"paid", "partially_refunded", "refunded"})
@@ -203,7 +204,9 @@ def _privacy(topic: str, request: Privacy, view: StorefrontView) -> Meaning:
     if customer is None:
         return Meaning(ignored="it names nobody")
     how = f"offerlab export DIRECTORY --storefront {view.storefront.key} --customer {customer}"
-    raise Invalid.at("", f"customer {customer} asks what is kept about them: {how}")
+    raise Invalid.at(
+        "", worded("customer %(customer)s asks what is kept about them: %(how)s", customer=customer, how=how)
+    )
 
 
 def _meaning(records: Iterable[Record | None], nothing: str) -> Meaning:

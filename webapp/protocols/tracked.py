@@ -14,6 +14,7 @@ from experiments.errors import Invalid, Malformed
 from experiments.moment import Micros
 from experiments.service.recording import Receipt
 from experiments.service.snapshot import StorefrontView
+from experiments.wording import worded
 from webapp.errors import TooLarge
 from webapp.protocols.batches import Dialect, Store, record_messages
 from webapp.protocols.ecommerce import MET, Context, Record, snake, to_record
@@ -59,14 +60,16 @@ def _events(body: bytes) -> Sequence[object]:
 def _read(event: object, view: StorefrontView) -> Record | None:
     """The event as the contract writes exposures and conversions; None for what is not kept."""
     if not isinstance(event, dict) or not isinstance(event.get("event_name"), str):
-        raise Invalid.at("event_name", "is required")
+        raise Invalid.at("event_name", worded("is required"))
     given = event.get("properties_json")
     properties: Mapping[str, Any] = given if isinstance(given, dict) else {}
     name = snake(event["event_name"])
     if name in DROPPED or (name in MET and properties.get("in_experiment") is False):
         return None
     if not name:
-        raise Invalid.at("event_name", f"{event['event_name']!r} has no letter to be named by")
+        raise Invalid.at(
+            "event_name", worded("%(given)s has no letter to be named by", given=repr(event["event_name"]))
+        )
     unit = (_hashed(properties) if name in MET else None) or _unit(event, properties)
     return to_record(event["event_name"], properties, Context(view, **unit, occurred_at=None, event_id=None))
 

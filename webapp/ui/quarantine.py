@@ -21,6 +21,7 @@ from webapp.protocols.doors import all_doors
 from webapp.protocols.webhooks import READERS
 from webapp.ui.experiments import the_view
 from webapp.ui.person import actor, here, page
+from webapp.ui.recalled import recalled_refusal
 
 blueprint = Blueprint("quarantine", __name__, url_prefix="/s/<storefront>/quarantine")
 
@@ -67,7 +68,7 @@ def act() -> ResponseReturnValue:
             flash(
                 ngettext(
                     "%(num)s event is still refused. %(reason)s", "%(num)s events are still refused. %(reason)s", left,
-                    reason=reason,
+                    reason=recalled_refusal(reason),
                 ), "warning",
             )  # fmt: skip
     elif doing == "discard":

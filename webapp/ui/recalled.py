@@ -13,6 +13,9 @@ from webapp.ui.told import in_english, told
 
 _VALUE = re.compile(r"%\((\w+)\)s")
 _FIGURE = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?(%| [A-Z]{3})?")
+_FIELD = re.compile(r"[A-Za-z_][\w.\[\]]*: ")
+_TYPED = "given"
+"""The name of what somebody sent, which stays as they wrote it."""
 _MOVEMENTS, _MOVED = {"word", "change"}, {"better", "worse", "no change shown"}
 FEWEST = 8
 """Signs that a whole sentence's template must have of its own: ` to ` alone says nothing of where a text is from."""
@@ -28,7 +31,30 @@ def recalled(text: str) -> str:
     """What the domain once said, in the reader's language; what it never said, as it is."""
     if isinstance(text, Worded):
         return told(text)
-    return told(_recall(text, templates(_TRANSLATED if in_english() else str(get_locale())), FEWEST))
+    return told(_recall(text, _known(), FEWEST))
+
+
+def recalled_refusal(text: str) -> str:
+    """Why something was refused, kept as `field: reason; field: reason`, with each reason in the reader's language."""
+    known, parts, said = _known(), text.split("; "), list[str]()
+    while parts:
+        # a reason may have a semicolon of its own
+        tried = [(n, _reason("; ".join(parts[:n]), known)) for n in range(1, min(2, len(parts)) + 1)]
+        used, (field, reason) = next((one for one in tried if isinstance(one[1][1], Worded)), tried[0])
+        said.append(field + told(reason))
+        del parts[:used]
+    return "; ".join(said)
+
+
+def _reason(text: str, known: Sequence[Template]) -> tuple[str, str]:
+    """The field that it begins with, if any, and the reason."""
+    found = _FIELD.match(text)
+    field = found[0] if found else ""
+    return field, _recall(text[len(field) :], known, FEWEST)
+
+
+def _known() -> Sequence[Template]:
+    return templates(_TRANSLATED if in_english() else str(get_locale()))
 
 
 @cache
@@ -72,6 +98,8 @@ def _recall(text: str, known: Sequence[Template], fewest: int) -> str:
 
 def _value(name: str, text: str, known: Sequence[Template]) -> str:
     """What stood in a sentence; a single word is a key that somebody chose, but where the sentence's word stands."""
+    if name == _TYPED:
+        return text
     if name in _MOVEMENTS and text in _MOVED:
         return Term("movement", text)
     return _recall(text, known, 1) if " " in text or _FIGURE.fullmatch(text) else text

@@ -43,7 +43,7 @@ from webapp.ui import (
     words,
 )
 from webapp.ui.person import load_person
-from webapp.ui.recalled import recalled
+from webapp.ui.recalled import recalled, recalled_refusal
 from webapp.ui.settings import audiences, layers, metrics, offers, people, placements, storefront, trail, visitor
 from webapp.ui.settings.alerts import blueprint as alerts
 from webapp.ui.settings.rooms import BLUEPRINTS, ROOMS
@@ -100,7 +100,7 @@ def install(app: Flask) -> None:
     login.user_loader(load_person)
     login.unauthorized_handler(signing_in.ask_to_sign_in)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters.update(formats.FILTERS, **FILTERS, recalled=recalled)
+    app.jinja_env.filters.update(formats.FILTERS, **FILTERS, recalled=recalled, recalled_refusal=recalled_refusal)
     app.jinja_env.globals.update(holdbacks.GLOBALS)
     app.jinja_env.globals.update(sharing.GLOBALS)
     app.jinja_env.globals.update(rule_words.GLOBALS)

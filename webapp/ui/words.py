@@ -226,6 +226,20 @@ CHECKS = {
     "srm": (_("Split as planned"), _("Visitors divide between the variants as the weights say.")),
     "crossovers": (_("Variants kept"), _("Visitors meet one variant only.")),
 }
+"""Those that the page shows whatever they say."""
+
+OTHER_CHECKS = {
+    "eligibility": (_("Eligible alike"), _("Every variant lets in the same share of who asked.")),
+    "missing_revenue": (_("Revenue known"), _("Who ordered without an amount is left out of money.")),
+    "variants": (_("Variants of the plan"), _("Visitors meet variants of the definition only.")),
+}
+
+METRIC_CHECKS = {
+    "skew": (_("Skew: %(metric)s"), _("The difference is even enough for its p-values.")),
+    "outliers": (_("Outliers: %(metric)s"), _("No single visitor moves the result much.")),
+    "pre_exposure": (_("Before the experiment: %(metric)s"), _("The variants were alike before anybody saw an offer.")),
+}
+"""Checks of one metric or column, which follows in their key."""
 
 STATUSES = {
     "pass": (_("OK"), "success"),
@@ -265,7 +279,10 @@ def in_plain_words(sentence: str) -> str:
 
 def check_name(check: str) -> tuple[str, str]:
     """A check's title and what it asks; a title made of its key where there are no words."""
-    return CHECKS.get(check, (check.replace("_", " ").capitalize(), ""))
+    for kind, (title, asks) in METRIC_CHECKS.items():
+        if check.startswith(f"{kind}_"):
+            return str(title) % {"metric": metric_name(check.removeprefix(f"{kind}_"))}, str(asks)
+    return CHECKS.get(check) or OTHER_CHECKS.get(check) or (check.replace("_", " ").capitalize(), "")
 
 
 REVIEW_STEPS = frozenset({"request review", "approve", "ask for changes", "override review"})
