@@ -97,6 +97,24 @@ def test_steps_that_make_no_sense_do_no_harm(editor: Browser, shop: Shop) -> Non
         assert editor.send(filled(editor), NEW, ("do", step)).status_code == 200
 
 
+def test_a_step_that_nobody_has_left_yet_shows_no_error(shop: Shop, editor: Browser) -> None:
+    named = 'href="#name"'
+    offered = 'href="#variants-1-offer-items"'
+
+    def problems(at: str, do: str) -> str:
+        form = editor.form(NEW).set("at", at)
+        return editor.send(form, NEW, ("do", do)).text.partition('id="problems"')[2].partition("</ul>")[0]
+
+    assert problems("0", "step:1") == "", "to be guided is no mistake"
+    second = problems("1", "step:2")
+    assert named in second
+    assert offered not in second
+    for do in ("step:5", "check"):
+        whole = problems("1", do)
+        assert named in whole
+        assert offered in whole
+
+
 def test_a_page_saved_as_it_is_shown_changes_nothing(shop: Shop, editor: Browser) -> None:
     given: dict[str, Any] = experiment(
         "kept",

@@ -19,6 +19,7 @@ from experiments.storage.savedoffers import get_saved_offer, saved_offers
 from experiments.storage.storefronts import placements
 from webapp.clock import now
 from webapp.lab import the_lab
+from webapp.ui.checklist import STEPS
 from webapp.ui.define_page import Shown, context, taken_keys
 from webapp.ui.definition_form import NEW_PLACEMENT, DefinitionForm, free_key
 from webapp.ui.experiments import the_view
@@ -43,7 +44,7 @@ def new() -> ResponseReturnValue:
     if number is not None:
         with reading(the_lab().engine) as conn:
             kept = get_draft(conn, here().id, number)
-        return _show(Shown(form_of(kept), None, draft=kept, checked=True))
+        return _show(Shown(form_of(kept), None, draft=kept, checked=len(STEPS)))
     if copied:
         with reading(the_lab().engine) as conn:
             original = get_experiment(conn, here().id, copied)
@@ -70,7 +71,7 @@ def edit(key: str) -> ResponseReturnValue:
         return _show(Shown(DefinitionForm.of(before.definition, here().zone), before))
     stale = kept.form.get("version", [""])[:1] != [str(before.version)]
     said = gettext("Somebody else saved this experiment after these changes were begun.") if stale else None
-    return _show(Shown(form_of(kept), before, draft=kept, checked=True, conflict=said))
+    return _show(Shown(form_of(kept), before, draft=kept, checked=len(STEPS), conflict=said))
 
 
 def _first_step() -> int:
@@ -95,17 +96,30 @@ def _answer(form: DefinitionForm, before: Experiment | None) -> ResponseReturnVa
     if do in {"save", "overwrite"}:
         return _save(shown, overwrite=do == "overwrite")
     if do == "keep" or do.startswith(("step:", "sentence")):
-        shown.checked = do.startswith("step:")
+        shown.checked = _been_through() if do.startswith("step:") else 0
         shown.write_hypothesis = do == "sentence"
         return _keep(shown)
-    shown.checked = True
+    shown.checked = len(STEPS)
     return _show(shown)
 
 
 def _step() -> int:
-    do, at = request.form.get("do", ""), request.form.get("at", "0")
-    wanted = do.removeprefix("step:") if do.startswith("step:") else at
-    return int(wanted) if wanted.isdecimal() and len(wanted) < 3 else 0
+    do = request.form.get("do", "")
+    return _number(do.removeprefix("step:")) if do.startswith("step:") else _left()
+
+
+def _left() -> int:
+    """The step that the page showed."""
+    return _number(request.form.get("at", "0"))
+
+
+def _been_through() -> int:
+    """The last step that somebody has seen, and left: the next one is not wrong because it is still empty."""
+    return _left() if _step() == _left() + 1 else max(_left(), _step())
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 3 else 0
 
 
 def _keep(shown: Shown) -> ResponseReturnValue:
@@ -130,7 +144,7 @@ def _discard(before: Experiment | None) -> ResponseReturnValue:
 
 def _save(shown: Shown, *, overwrite: bool) -> ResponseReturnValue:
     form, before = shown.form, shown.before
-    shown.checked = True
+    shown.checked = len(STEPS)
     value, errors = form.to_json(here().zone, product_of(the_view().catalogue), taken_keys() if before is None else ())
     try:
         if not errors:

@@ -53,8 +53,8 @@ class Shown:
     draft: Draft | None = None
     step: int = 0
     """The step of the guided way, 0 for the whole page."""
-    checked: bool = False
-    """Whether errors stand beside their fields: not before somebody asked."""
+    checked: int = 0
+    """Up to which step errors stand beside their fields: not before somebody asked, or has been there."""
     refused: Sequence[FieldError] = field(default_factory=list)
     conflict: str | None = None
     write_hypothesis: bool = False
@@ -98,7 +98,11 @@ def context(shown: Shown) -> dict[str, Any]:
         "variant_keys": keys,
         "control_index": keys.index("control") if "control" in keys else 0,
         "equal": equal_split(len(form.variants)),
-        "errors": place(at_the_choice([*errors, *broken, *shown.refused], form), value) if shown.checked else {},
+        "errors": {
+            where: messages
+            for where, messages in place(at_the_choice([*errors, *broken, *shown.refused], form), value).items()
+            if checklist.step_of(where) <= shown.checked
+        },
         "unfinished": unfinished,
         "items": items,
         "previews": looks or None,
