@@ -19,11 +19,12 @@ _ROOM = 0.06  # of the axis, left free on both sides
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _ARIA = re.compile(r' (?:aria-[a-z]+|role)="[^"]*"')
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_FONT = "system-ui"
+_FONT = "system-ui, sans-serif"  # the page has the first, and what draws here knows how wide the second is
+_PADDING = {"left": 5, "right": 5, "top": 10, "bottom": 5}  # an upright title may be longer than its axis
 _CONFIG = {
     "axis": {
         "labelColor": INK, "titleColor": INK, "labelFont": _FONT, "titleFont": _FONT, "labelFontSize": 12.5,
-        "titleFontSize": 12.5, "titleFontWeight": "normal", "titlePadding": 8, "gridColor": INK, "gridOpacity": 0.15,
+        "titleFontSize": 12.5, "titleFontWeight": "normal", "titlePadding": 10, "gridColor": INK, "gridOpacity": 0.15,
         "domainColor": INK, "domainOpacity": 0.4, "tickColor": INK,
     },
     "view": {"stroke": None},
@@ -50,8 +51,8 @@ ENGLISH = Locale()
 
 def dressed(picture: Specification, width: int, height: int | dict[str, int], locale: Locale) -> Specification:
     """The picture in the page's own ink and type."""
-    size = {"width": width, "height": height, "background": "transparent"}
-    return {"$schema": _SCHEMA, **picture, **size, "config": _CONFIG | locale.config()}
+    size = {"width": width, "height": height, "padding": _PADDING}
+    return {"$schema": _SCHEMA, **picture, **size, "background": "transparent", "config": _CONFIG | locale.config()}
 
 
 def zero(channel: dict[str, Any]) -> Specification:
@@ -102,5 +103,6 @@ def inlined(svg: str, said: str) -> str:
     across, height = size[1], size[2]
     label = escape(said, quote=True)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {height}" role="img" aria-label="{label}"'
-    style = f"width:100%;max-width:{across}px;height:auto"
+    # a page's font may be wider than was reckoned with: its last letter is shown beyond the edge
+    style = f"width:100%;max-width:{across}px;height:auto;overflow:visible"
     return f'{head} class="effects" style="{style}">{_ARIA.sub("", drawing)}'

@@ -11,6 +11,7 @@ from analysis.parts import Day, Series, SinceEntry
 _WIDTH = 300
 _HEIGHT = 150
 _FEW = 10  # days, each of which has a bar's room and its name
+_NAMES = {"labelOverlap": True, "labelSeparation": 10}  # days' names give way, even in a page's wider font
 _BESIDE = "the table beside it has the same numbers"
 
 
@@ -74,7 +75,7 @@ def daily(days: Sequence[Day], title: str, locale: Locale = ENGLISH) -> Specific
         bar["size"] = max(2, _WIDTH // len(rows) - 2)
     else:
         said = f"utcFormat(toDate(datum.value), {json.dumps(locale.day)})"
-        axis = {"labelExpr": said, "labelAngle": 0, "labelOverlap": True, "ticks": False}
+        axis = {"labelExpr": said, "labelAngle": 0, **_NAMES, "ticks": False}
         x = {"field": "day", "type": "ordinal", "title": None, "axis": axis}
         bar["width"] = {"band": 0.8}
     y = {
@@ -117,7 +118,7 @@ def since(
 
 def _calendar(locale: Locale) -> dict[str, Any]:
     """Days as they are named, whatever the clock of the machine that draws."""
-    axis = {"format": locale.day, "tickCount": 5, "labelOverlap": True, "grid": False}
+    axis = {"format": locale.day, "tickCount": 5, **_NAMES, "grid": False}
     return {"field": "day", "type": "temporal", "scale": {"type": "utc"}, "title": None, "axis": axis}
 
 

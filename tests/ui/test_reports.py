@@ -5,6 +5,8 @@ import threading
 from xml.etree import ElementTree as ET
 
 import pytest
+from flask import Flask
+from flask_babel import Babel
 
 from analysis.charts import effects_svg
 from analysis.report import AnyTime, Comparison, Effect, MetricResult
@@ -16,6 +18,8 @@ from tests.shop import NOW, Shop, experiment, exposed, order
 from tests.ui.browser import Browser
 from webapp.reading import KeptReports
 from webapp.ui import formats
+from webapp.ui.language import COOKIE
+from webapp.ui.report_pictures import reader_locale
 
 BASE = "/s/shop/experiments/offers"
 VARIANTS = ("control", "upsell", "cross-sell", "bundle")
@@ -48,6 +52,44 @@ def test_a_report_shows_a_verdict_checks_numbers_and_a_picture(shop: Shop, edito
     assert f'href="{BASE}/decide?decision=variant:bundle"' in page
     effect = editor.text(f"{BASE}/effect")
     assert effect.count(" to ") == 3  # each of the three with its interval
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "axis"),
+    [
+        ("ru", "Эффекты для метрики «конверсия»: в таблице рядом те же числа", "прирост против контроля"),
+        (
+            "pl",
+            "Efekty dla metryki „konwersja”: tabela obok zawiera te same liczby",
+            "wzrost względem grupy kontrolnej",
+        ),
+        ("zh_Hans", "对转化的效应：旁边的表格中有相同的数字", "相对对照组的提升"),
+    ],
+)
+def test_a_picture_speaks_the_readers_language(
+    shop: Shop, editor: Browser, language: str, said: str, axis: str
+) -> None:
+    shop.define(experiment(analysis={"minimum_days": 0, "sequential": False}))
+    sell(shop)
+    editor.client.set_cookie(COOKIE, language)
+    page = editor.text(f"{BASE}/report")
+    assert f'aria-label="{said}"' in page
+    assert f">{axis}</text>" in page
+    assert "the table beside it" not in page
+    assert "over control" not in page
+
+
+@pytest.mark.parametrize(
+    ("language", "decimal", "day", "month"),
+    [("ru", ",", "%-d %b", "мая"), ("pl", ",", "%-d %b", "maj"), ("zh_Hans", ".", "%-m月%-d日", "5月")],
+)
+def test_a_picture_has_the_readers_figures_and_dates(language: str, decimal: str, day: str, month: str) -> None:
+    app = Flask("pages")
+    Babel(app, locale_selector=lambda: language)
+    with app.test_request_context():
+        reader = reader_locale()
+    assert (reader.figures["decimal"], reader.day, reader.dates["shortMonths"][4]) == (decimal, day, month)
+    assert all(len(reader.dates[name]) == 7 for name in ("days", "shortDays"))
 
 
 def test_the_json_is_the_reports_and_the_csv_has_the_same_numbers(shop: Shop, editor: Browser) -> None:

@@ -57,7 +57,7 @@ def effects_picture(result: MetricResult, currency: str) -> str:
             "Effects on %(metric)s: the table beside it has the same numbers", metric=_named(result.metric)
         ),
     )  # fmt: skip
-    return effects_svg(result, currency, words, _reader())
+    return effects_svg(result, currency, words, reader_locale())
 
 
 def pictures(report: Report, say: Say) -> Pictures:
@@ -72,7 +72,7 @@ def pictures(report: Report, say: Say) -> Pictures:
             report.time.days,
             gettext("new visitors a day"),
             gettext("New visitors on each day: the table beside it has the same numbers"),
-            _reader(),
+            reader_locale(),
         ),
     )
 
@@ -82,7 +82,7 @@ def _grown(series: Series, say: Say) -> str:
         "Effect of %(variant)s on %(metric)s until each day: the table beside it has the same numbers",
         variant=series.variant, metric=_named(series.metric),
     )  # fmt: skip
-    return cumulative_svg(series, *_axis(series.metric, say), said, _reader())
+    return cumulative_svg(series, *_axis(series.metric, say), said, reader_locale())
 
 
 def _since(found: SinceEntry, say: Say) -> str:
@@ -90,7 +90,7 @@ def _since(found: SinceEntry, say: Say) -> str:
         "Effect of %(variant)s on %(metric)s by day since entry: the table beside it has the same numbers",
         variant=found.variant, metric=_named(found.metric),
     )  # fmt: skip
-    return since_svg(found, *_axis(found.metric, say), said, _reader(), gettext("day since entry"))
+    return since_svg(found, *_axis(found.metric, say), said, reader_locale(), gettext("day since entry"))
 
 
 def _axis(metric: str, say: Say) -> tuple[str, str]:
@@ -105,7 +105,8 @@ def _named(metric: str) -> str:
     return str(metric_name(metric)).lower()
 
 
-def _reader() -> Locale:
+def reader_locale() -> Locale:
+    """How figures and days are written on a picture for the reader of the page."""
     locale = get_locale()
     return ENGLISH if locale is None or locale.language == "en" else _locale(locale)
 
