@@ -6,7 +6,7 @@ from html import escape
 
 from analysis import tables
 from analysis.effect import Effect
-from analysis.report import Report
+from analysis.reported import Reported
 
 Cell = str | int | float | bool | None
 
@@ -21,12 +21,12 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def part_tables(report: Report) -> tuple[Table, ...]:
+def part_tables(report: Reported) -> tuple[Table, ...]:
     """Every part that has rows, in the order of the page."""
     return tuple(t for t in _tables(report) if t.rows)
 
 
-def _tables(r: Report) -> Iterator[Table]:
+def _tables(r: Reported) -> Iterator[Table]:
     yield Table("remarks", "what else the numbers say", ("kind", "variant", "sentence"),
                 tuple((m.kind, m.variant, m.sentence) for m in r.remarks))  # fmt: skip
     yield Table("outlook", "what would change the verdict", ("sentence",), tuple((line,) for line in r.outlook))
@@ -84,7 +84,7 @@ def _tables(r: Report) -> Iterator[Table]:
                 tuple((e.at, e.actor, e.action, e.detail) for e in r.timeline))  # fmt: skip
 
 
-def _of_time(r: Report) -> Iterator[Table]:
+def _of_time(r: Reported) -> Iterator[Table]:
     if r.time is None:
         return
     yield Table("days", "units by day of entry", ("day", "variant", "units"),
@@ -111,7 +111,7 @@ LONG = frozenset({"days", "series", "since_entry", "segments", "timeline"})
 """Tables that are for programs and pages: too long to be printed."""
 
 
-def as_text(report: Report) -> str:
+def as_text(report: Reported) -> str:
     """The whole report as plain text."""
     out = [tables.as_text(report)]
     for table in part_tables(report):
@@ -123,7 +123,7 @@ def as_text(report: Report) -> str:
     return "\n".join(out)
 
 
-def as_html(report: Report) -> str:
+def as_html(report: Reported) -> str:
     """The whole report as an HTML fragment."""
     out = [tables.as_html(report)]
     for table in part_tables(report):
@@ -138,7 +138,7 @@ def as_html(report: Report) -> str:
     return "".join(out)
 
 
-def as_page(report: Report, title: str) -> str:
+def as_page(report: Reported, title: str) -> str:
     """The whole report as a page of its own."""
     style = (
         "body{font:15px system-ui;margin:2rem}table{margin:1rem 0;border-collapse:collapse}"

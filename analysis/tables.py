@@ -2,7 +2,8 @@
 
 from html import escape
 
-from analysis.report import Comparison, Effect, MetricResult, Report
+from analysis.effect import Effect
+from analysis.reported import Comparison, MetricResult, Reported
 from experiments import money
 from experiments.wording import Worded, figure, worded
 
@@ -95,7 +96,7 @@ def _p(p: float | None) -> str:
     return "-" if p is None else ("<0.0001" if p < 1e-4 else f"{p:.4f}")
 
 
-def as_text(report: Report) -> str:
+def as_text(report: Reported) -> str:
     """The report as plain text."""
     out = [f"checks at {report.confidence:.0%} confidence"]
     out += [f"  {c.status:7} {c.check}: {c.detail}" for c in report.checks]
@@ -116,7 +117,7 @@ def _aligned(table: list[tuple[str, ...]]) -> list[str]:
     return ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
-def as_html(report: Report) -> str:
+def as_html(report: Reported) -> str:
     """The report as an HTML fragment."""
     out = ["<section class='report'><ul>"]
     out += [f"<li>{escape(c.status)}: {escape(c.check)}, {escape(c.detail)}</li>" for c in report.checks]
@@ -133,7 +134,7 @@ def as_html(report: Report) -> str:
     return "".join(out)
 
 
-def as_page(report: Report, title: str) -> str:
+def as_page(report: Reported, title: str) -> str:
     """The report as a page of its own."""
     style = "body{font:15px system-ui;margin:2rem}table{margin:1rem 0}td,th{padding:.3rem .7rem;text-align:left}"
     head = f"<meta charset='utf-8'><title>{escape(title)}</title><style>{style}</style>"
