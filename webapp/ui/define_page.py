@@ -94,6 +94,7 @@ def context(shown: Shown) -> dict[str, Any]:
         "draft_version": _draft_version(shown),
         "step": min(shown.step, len(checklist.STEPS)),
         "steps": checklist.STEPS,
+        "step_of": checklist.step_of,
         "conflict": shown.conflict,
         "variant_keys": keys,
         "control_index": keys.index("control") if "control" in keys else 0,
