@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from html import unescape
 
 import pytest
 from sqlalchemy import select
@@ -144,3 +145,12 @@ def test_another_storefronts_events_are_out_of_reach(editor: Browser, shop: Shop
     form = next(f for f in forms(editor) if dict(f.fields).get("id")).set("id", str(number))
     editor.send(form, PAGE, ("do", "discard"))
     assert left(other) == ["invalid"]
+
+
+def test_a_reason_of_several_fields_reads_in_english_as_programs_got_it(editor: Browser, shop: Shop) -> None:
+    shop.convert(order("o1", "v1", "-5.00", tax="-1.20"), order("o2", "v1", "5.00", currency="EURO"))
+    page = unescape(editor.text(PAGE))
+    with reading(shop.engine) as conn:
+        reasons = [event.message for event in held(conn, shop.storefront.id)]
+    assert len(reasons) == 2
+    assert [reason for reason in reasons if reason not in page] == []

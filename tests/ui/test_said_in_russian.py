@@ -15,7 +15,7 @@ from experiments.service.alerting import Seen, tell
 from experiments.storage.database import writing
 from experiments.storage.registry import get_experiment
 from experiments.wording import figure, worded
-from tests.shop import NOW, Shop, a_a, experiment
+from tests.shop import NOW, Shop, a_a, experiment, order
 from tests.ui.browser import Browser
 from tests.ui.test_define_page import filled
 from tests.ui.test_reports import sell
@@ -96,6 +96,32 @@ def test_an_alert_that_was_kept_as_text(shop: Shop, russian: Browser, english: l
     for page in ("/s/shop/home", "/s/shop/experiments/same"):
         said = is_russian(russian.text(page), english)
         assert "t1, доля возвратов: от +4,5% до +9% в любой момент; допускалось 2%." in said
+
+
+def test_why_events_are_in_quarantine(shop: Shop, russian: Browser, english: list[str]) -> None:
+    shop.convert(
+        order("o1", "v1", "-5.00", tax="-1.20"),
+        order("o2", "v1", "5.00", occurred_at="1999-12-31T23:00:00+00:00"),
+        order("o3", "v1", "5.00", currency="euro"),
+        {"type": "order", "order_id": 3, "currency": "EUR", "revenue": "5.00"},
+        {"type": "order", "currency": "EUR", "revenue": "5.00"},
+    )
+    said = is_russian(russian.text("/s/shop/quarantine/"), english)
+    negative = "не может быть отрицательным, а указано %s; возвращённые деньги – это возврат"
+    assert f"revenue: {negative % '-5.00'}; tax: {negative % '-1.20'}" in said, "what was sent stays as it was written"
+    assert "occurred_at: 1999-12-31T23:00:00+00:00 – раньше 2000 года" in said
+    assert "currency: 'euro' – не код валюты ISO 4217" in said
+    assert "order_id: ожидалось `str`, а пришло `int`" in said
+    assert "order_id: нужно указать" in said
+
+
+def test_the_titles_of_checks(shop: Shop, russian: Browser, english: list[str]) -> None:
+    shop.define(experiment(analysis={"minimum_days": 0, "sequential": False}))
+    sell(shop)
+    said = is_russian(russian.text(f"{OFFERS}/report"), english)
+    for title in ("Асимметрия: Выручка на посетителя", "Выбросы: Выручка на посетителя", "Выручка известна"):
+        assert title in said
+    assert not re.search(r"\b(Skew|Outliers|Missing)\b", said)
 
 
 def test_programs_are_answered_in_english(shop: Shop, api: Callable[..., TestResponse]) -> None:

@@ -38,11 +38,11 @@ def recalled_refusal(text: str) -> str:
     """Why something was refused, kept as `field: reason; field: reason`, with each reason in the reader's language."""
     known, parts, said = _known(), text.split("; "), list[str]()
     while parts:
-        # a reason may have a semicolon of its own
-        tried = [(n, _reason("; ".join(parts[:n]), known)) for n in range(1, min(2, len(parts)) + 1)]
-        used, (field, reason) = next((one for one in tried if isinstance(one[1][1], Worded)), tried[0])
+        one, two = (_reason("; ".join(parts[:several]), known) for several in (1, 2))
+        joined = _own(two[1]) > _own(one[1])  # a reason may have a semicolon of its own
+        field, reason = two if joined else one
         said.append(field + told(reason))
-        del parts[:used]
+        del parts[: 2 if joined else 1]
     return "; ".join(said)
 
 
@@ -51,6 +51,11 @@ def _reason(text: str, known: Sequence[Template]) -> tuple[str, str]:
     found = _FIELD.match(text)
     field = found[0] if found else ""
     return field, _recall(text[len(field) :], known, FEWEST)
+
+
+def _own(text: str) -> int:
+    """How many signs are a template's own; none of a text that the domain never said."""
+    return len("".join(_VALUE.split(text.template)[::2])) if isinstance(text, Worded) else 0
 
 
 def _known() -> Sequence[Template]:
