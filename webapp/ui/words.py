@@ -231,13 +231,13 @@ CHECKS = {
 OTHER_CHECKS = {
     "eligibility": (_("Eligible alike"), _("Every variant lets in the same share of who asked.")),
     "missing_revenue": (_("Revenue known"), _("Who ordered without an amount is left out of money.")),
-    "variants": (_("Variants of the plan"), _("Visitors meet variants of the definition only.")),
+    "variants": (_("Variants of the plan"), ""),
 }
 
 METRIC_CHECKS = {
-    "skew": (_("Skew: %(metric)s"), _("The difference is even enough for its p-values.")),
-    "outliers": (_("Outliers: %(metric)s"), _("No single visitor moves the result much.")),
-    "pre_exposure": (_("Before the experiment: %(metric)s"), _("The variants were alike before anybody saw an offer.")),
+    "skew": _("Skew: %(metric)s"),
+    "outliers": _("Outliers: %(metric)s"),
+    "pre_exposure": _("Before the experiment: %(metric)s"),
 }
 """Checks of one metric or column, which follows in their key."""
 
@@ -279,9 +279,9 @@ def in_plain_words(sentence: str) -> str:
 
 def check_name(check: str) -> tuple[str, str]:
     """A check's title and what it asks; a title made of its key where there are no words."""
-    for kind, (title, asks) in METRIC_CHECKS.items():
+    for kind, title in METRIC_CHECKS.items():
         if check.startswith(f"{kind}_"):
-            return str(title) % {"metric": metric_name(check.removeprefix(f"{kind}_"))}, str(asks)
+            return str(title) % {"metric": metric_name(check.removeprefix(f"{kind}_"))}, ""
     return CHECKS.get(check) or OTHER_CHECKS.get(check) or (check.replace("_", " ").capitalize(), "")
 
 
