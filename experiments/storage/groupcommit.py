@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -52,6 +53,9 @@ class _Waiting:
     size: int
     wake: threading.Lock = field(default_factory=threading.Lock)
     leads: bool = False
+    answered: bool = False
+    gone: bool = False
+    then: "_Waiting | None" = None
     outcomes: list[Sequence[Any]] | None = None
     error: Exception | None = None
 
@@ -112,10 +116,13 @@ class GroupCommit:
         Raises Unavailable where the queue is full or the store does not answer.
         """
         mine = _Waiting(parts, sum(len(part.rows) for part in parts))
-        if not self._join(mine) and not mine.wake.acquire(timeout=self._longest_wait):
-            self._leave(mine)
-        if mine.leads:
-            self._lead()
+        try:
+            if not self._join(mine) and not mine.wake.acquire(timeout=self._longest_wait):
+                self._leave(mine)
+            if mine.leads:
+                self._lead(mine)
+        finally:
+            self._go(mine)
         if mine.error is not None:
             raise mine.error
         if mine.outcomes is None:
@@ -143,7 +150,7 @@ class GroupCommit:
                 self._queue.remove(mine)
                 self._queued -= mine.size
 
-    def _lead(self) -> None:
+    def _lead(self, mine: _Waiting) -> None:
         batch: list[_Waiting] = []
         try:
             if self._turns is None:
@@ -162,23 +169,39 @@ class GroupCommit:
             if not isinstance(error, Exception):
                 raise
         finally:
-            self._hand_on(batch)
+            self._hand_on(mine, batch)
 
     def _take(self) -> list[_Waiting]:
         with self._lock:
             batch, self._queue, self._queued = list(self._queue), deque(), 0
         return batch
 
-    def _hand_on(self, batch: list[_Waiting]) -> None:
-        """The lead to the first that waits, or to nobody; and an answer to each of the batch."""
+    def _hand_on(self, mine: _Waiting, batch: list[_Waiting]) -> None:
+        """The lead to the first that waits, or to nobody; and an answer to each of the batch, one after the other.
+
+        Each wakes the next when it goes: all at once they would wait for the interpreter, and wake for it once more.
+        """
+        others = [waiting for waiting in batch if waiting is not mine]
         with self._lock:
             self._failing = bool(batch) and all(isinstance(waiting.error, Unavailable) for waiting in batch)
             self._led = bool(self._queue)
             if self._queue:
                 self._queue[0].leads = True
                 self._queue[0].wake.release()
-        for waiting in batch:
-            waiting.wake.release()
+            mine.answered = True
+            for waiting, then in pairwise([mine, *others]):
+                waiting.then = then
+
+    def _go(self, mine: _Waiting) -> None:
+        """Away, and the next one answered; who has gone before its answer came is passed over."""
+        with self._lock:
+            mine.gone = True
+            then = mine.then if mine.answered else None
+            while then is not None and then.gone:
+                then = then.then
+            if then is not None:
+                then.answered = True
+                then.wake.release()
 
     def _settle(self, batch: list[_Waiting]) -> None:
         """Write the batch at once; where that fails for what one caller sent, each caller's rows alone."""

@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, create_engine, text
 
 from experiments.errors import Unavailable
 from experiments.storage.database import connect, writing
-from experiments.storage.groupcommit import GroupCommit, Part
+from experiments.storage.groupcommit import GroupCommit, Part, _Waiting
 
 
 @pytest.fixture
@@ -149,3 +151,19 @@ def test_a_line_that_was_cut_is_made_anew(table: Engine) -> None:
         assert commits.write([part([3])]) == [[3]]
     other.dispose()
     assert numbers(table) == [2, 3]
+
+
+@given(stays=st.lists(st.booleans(), max_size=12))
+def test_whoever_still_waits_is_answered_whoever_has_gone(stays: list[bool]) -> None:
+    commits = GroupCommit(create_engine("sqlite://"))
+    leader, *batch = [_Waiting([], 0) for _ in range(len(stays) + 1)]
+    for waiting, there in zip(batch, stays, strict=True):
+        if not there:
+            commits._go(waiting)
+    commits._hand_on(leader, [*batch, leader])
+    assert not any(waiting.answered for waiting in batch), "one after the other"
+    commits._go(leader)
+    for waiting in [waiting for waiting, there in zip(batch, stays, strict=True) if there]:
+        assert waiting.wake.acquire(blocking=False)
+        commits._go(waiting)
+    assert [waiting.answered for waiting in batch] == stays
