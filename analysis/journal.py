@@ -77,27 +77,23 @@ def _units(
     told: Columns, crossed: Sequence[tuple[str, str, int]], views: Mapping[str, int], place: Mapping[str, int]
 ) -> tuple[Units, Ints]:
     """The units that are listed, sorted by variant, and each event's unit (-1 under a variant nobody defined)."""
-    met: dict[str, tuple[int, int, int]] = {
-        unit: (place[variant], day, viewed)
-        for unit, variant, day, viewed in zip(
-            told["unit_id"], told["variant"], told["entered_day"], told["viewed"], strict=True
-        )
-        if variant in place
-    }
-    for unit, variant, day in crossed:
-        if variant in place:
-            met.setdefault(unit, (place[variant], day, 0))
-    ids = np.array([*met, None], dtype=object)[:-1]
-    facts = np.array(list(met.values()), dtype=np.int64).reshape(-1, 3)
-    order = np.argsort(facts[:, 0], kind="stable")
-    both = {unit for unit, _, _ in crossed}
-    units = Units(
-        ids[order], facts[order, 0], facts[order, 1], facts[order, 2] > 0,
-        np.array([unit in both for unit in ids[order]], dtype=bool),
-        np.array([views.get(unit, 0) for unit in ids[order]], dtype=np.int64),
-    )  # fmt: skip
-    code = {unit: i for i, unit in enumerate(units.ids)}
-    return units, np.array([code.get(unit, -1) for unit in told["unit_id"]], dtype=np.int64)
+    code: dict[str, int] = {}
+    of_event = np.array([code.setdefault(unit, len(code)) for unit in told["unit_id"]], dtype=np.int64)
+    both = [code.setdefault(unit, len(code)) for unit, _, _ in crossed]
+    variant = np.full(len(code), -1, dtype=np.int64)
+    day, viewed, doses = np.zeros((3, len(code)), dtype=np.int64)
+    variant[both] = [place.get(met, -1) for _, met, _ in crossed]
+    day[both] = [entered for _, _, entered in crossed]
+    variant[of_event] = [place.get(met, -1) for met in told["variant"]]
+    day[of_event], viewed[of_event] = told["entered_day"], told["viewed"]
+    doses[[code[unit] for unit in views if unit in code]] = [views[unit] for unit in views if unit in code]
+    known = np.flatnonzero(variant >= 0)
+    order = known[np.argsort(variant[known], kind="stable")]
+    rank = np.full(len(code), -1, dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    ids = np.array([*code, None], dtype=object)[:-1]
+    crossing = np.isin(order, both)
+    return Units(ids[order], variant[order], day[order], viewed[order] > 0, crossing, doses[order]), rank[of_event]
 
 
 def _events(
