@@ -130,5 +130,6 @@ def _symbol(currency: str) -> str:
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "money": money, "value": value, "difference": difference, "lift": lift, "p_value": p_value, "percent": percent,
     "share": share, "count_of": count, "when": when, "day": day, "kind_of": kind_of, "anchor": anchor,
+    "figures": figures,
 }  # fmt: skip
 """Under these names templates use them."""
