@@ -22,6 +22,7 @@ from experiments.storage.links import Link
 from experiments.storage.quarantine import Refused
 from experiments.storage.registry import Experiment
 from experiments.traits import traits_of
+from experiments.wording import Term, worded
 
 T = TypeVar("T")
 
@@ -124,17 +125,28 @@ def exposure_row(view: StorefrontView, exposure: Exposure, *, historic: bool) ->
     """The exposure with its experiment, variant and unit found; UnknownThing says what is not there."""
     experiment = view.experiments.get(exposure.experiment)
     if experiment is None:
-        raise UnknownThing("unknown_experiment", "experiment", f"there is no experiment {exposure.experiment!r}")
+        message = worded("there is no experiment %(key)s", key=repr(exposure.experiment))
+        raise UnknownThing("unknown_experiment", "experiment", message)
     if experiment.definition.variant(exposure.variant) is None:
         known = ", ".join(v.key for v in experiment.definition.variants)
-        raise UnknownThing("unknown_variant", "variant", f"{exposure.variant!r} is not among {known}")
+        message = worded("%(given)s is not among %(known)s", given=repr(exposure.variant), known=known)
+        raise UnknownThing("unknown_variant", "variant", message)
     unit = experiment.definition.unit
     unit_id = exposure.visitor_id if unit == "visitor" else exposure.customer_id
     if unit_id is None:
-        raise UnknownThing("no_unit", f"{unit}_id", f"is required: the unit of {experiment.key!r} is the {unit}")
+        key = repr(experiment.key)
+        message = (
+            worded("is required: the unit of %(key)s is the visitor", key=key)
+            if unit == "visitor"
+            else worded("is required: the unit of %(key)s is the customer", key=key)
+        )
+        raise UnknownThing("no_unit", f"{unit}_id", message)
     if not historic:
         if unit_id in experiment.definition.allow_list:
-            message = f"{unit_id!r} is on the allow-list of {experiment.key!r}: who only looks is never counted"
+            message = worded(
+                "%(unit)s is on the allow-list of %(key)s: who only looks is never counted",
+                unit=repr(unit_id), key=repr(experiment.key),
+            )  # fmt: skip
             raise UnknownThing("forced", f"{unit}_id", message)
         _check_counts(experiment, exposure.at)
     day = day_number(exposure.at, view.storefront.zone)
@@ -149,7 +161,10 @@ def _check_counts(experiment: Experiment, at: Micros) -> None:
     live = experiment.state in MEASURING or (experiment.state == "scheduled" and _has_begun(experiment, at))
     late = experiment.stopped_at is not None and at < experiment.stopped_at
     if not live and not late:
-        message = f"{experiment.key!r} is {experiment.state}: exposures to it are not counted"
+        message = worded(
+            "%(key)s is %(state)s: exposures to it are not counted",
+            key=repr(experiment.key), state=Term("state", experiment.state),
+        )  # fmt: skip
         raise UnknownThing("not_running", "experiment", message)
 
 
@@ -170,7 +185,7 @@ def with_costs(conversion: Conversion, view: StorefrontView) -> Conversion:
     if cost is None and all(line.cost is not None for line in lines):
         cost = sum((line.cost or 0) * line.quantity for line in lines)
         if cost > LARGEST_MINOR:
-            raise Invalid.at("cost", "of all lines together is larger than any sale")
+            raise Invalid.at("cost", worded("of all lines together is larger than any sale"))
     return replace(conversion, lines=lines, cost=cost)
 
 
@@ -193,10 +208,11 @@ def in_currency(conversion: Conversion, view: StorefrontView, rates: Callable[[]
         return conversion
     found = converted(conversion, currency, rates())
     if found is None:
-        message = (
-            f"is {conversion.currency}, and {view.storefront.key!r} counts in {currency}"
-            f" and knows no rate for that day (offerlab import rates)"
-        )
+        message = worded(
+            "is %(given)s, and %(storefront)s counts in %(currency)s and knows no rate for that day "
+            "(offerlab import rates)",
+            given=conversion.currency, storefront=repr(view.storefront.key), currency=currency,
+        )  # fmt: skip
         raise UnknownThing("wrong_currency", "currency", message)
     return found
 
