@@ -46,7 +46,7 @@ def test_errors_stand_beside_their_fields_and_nothing_typed_is_lost(shop: Shop, 
     for place in ("coverage", "variants-1-offer-items", "variants-1-offer-discount", "targeting-json"):
         assert f'id="{place}"' in page
         assert f'id="{place}-error"' in page
-        assert f'="#{place}"' in page
+        assert f'formaction="#{place}"' in page
     assert "&lt;b&gt;" in page
     again = Browser.read(answer)
     for name in ("name", "coverage", "hypothesis", "targeting_json", "v1-discount", "placement"):

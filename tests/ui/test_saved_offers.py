@@ -202,7 +202,7 @@ def test_errors_of_the_domain_stand_beside_the_nested_field(shop: Shop, editor: 
         anchor = f"variants-1-offer-{place}"
         assert page.count(f'id="{anchor}"') == 1, anchor
         assert said in page.partition(f'id="{anchor}-error"')[2][:300], anchor
-        assert f'href="#{anchor}"' in page
+        assert f'formaction="#{anchor}"' in page
     assert "Variant 2, choice 2, products" in page
     assert "Variant 2, who says no, discount" in page
 
