@@ -140,9 +140,7 @@ def planned_metrics(definition: Definition) -> tuple[Metric, ...]:
     return tuple(known[key] for key in dict.fromkeys(keys))
 
 
-def analysis_plan(
-    experiment: Experiment, metrics: tuple[Metric, ...], as_of: Micros, currency: str
-) -> AnalysisPlan:  # fmt: skip
+def analysis_plan(experiment: Experiment, metrics: tuple[Metric, ...], as_of: Micros, currency: str) -> AnalysisPlan:
     """How this experiment said that it would be read."""
     definition = experiment.definition
     plan = definition.metrics

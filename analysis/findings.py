@@ -83,9 +83,7 @@ def _deciding_p(result: MetricResult, plan: AnalysisPlan) -> tuple[float | None,
     return multiplicity.adjust(read, "none" if alone else "holm")
 
 
-def _sentence(
-    result: MetricResult, c: Comparison, p: float | None, movement: Movement, plan: AnalysisPlan
-) -> str:  # fmt: skip
+def _sentence(result: MetricResult, c: Comparison, p: float | None, movement: Movement, plan: AnalysisPlan) -> str:
     currency = plan.currency_of(result.metric)
     where = {"variant": c.variant, "metric": result.metric}
     if c.band is not None and movement != "unknown":

@@ -81,12 +81,12 @@ def _units(
     of_event = np.array([code.setdefault(unit, len(code)) for unit in told["unit_id"]], dtype=np.int64)
     both = [code.setdefault(unit, len(code)) for unit, _, _ in crossed]
     variant = np.full(len(code), -1, dtype=np.int64)
-    day, viewed, doses = np.zeros((3, len(code)), dtype=np.int64)
+    day, viewed = np.zeros((2, len(code)), dtype=np.int64)
     variant[both] = [place.get(met, -1) for _, met, _ in crossed]
     day[both] = [entered for _, _, entered in crossed]
     variant[of_event] = [place.get(met, -1) for met in told["variant"]]
     day[of_event], viewed[of_event] = told["entered_day"], told["viewed"]
-    doses[[code[unit] for unit in views if unit in code]] = [views[unit] for unit in views if unit in code]
+    doses = np.array([views.get(unit, 0) for unit in code], dtype=np.int64)
     known = np.flatnonzero(variant >= 0)
     order = known[np.argsort(variant[known], kind="stable")]
     rank = np.full(len(code), -1, dtype=np.int64)

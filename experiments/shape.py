@@ -12,8 +12,6 @@ from experiments.wording import worded
 T = TypeVar("T")
 
 _PATH = re.compile(r"(?P<message>.*?)(?: - at `(?P<kind>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
-
-
 _MISMATCH = re.compile(r"Expected (?P<expected>`.+`), got (?P<given>`.+`)")
 
 _PLAIN = {

@@ -40,9 +40,7 @@ def gist(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def fill(
-    engine: Engine, experiments: int, products: int, rest: int, met: int, decided: int, now: Micros
-) -> None:  # fmt: skip
+def fill(engine: Engine, experiments: int, products: int, rest: int, met: int, decided: int, now: Micros) -> None:
     """A shop with so much in it, and another one whose decided experiments the learnings show as well."""
     shop, other = open_shop(engine), open_shop(engine, "other", products=False)
     with writing(engine) as conn:
