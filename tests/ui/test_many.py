@@ -96,6 +96,13 @@ def test_a_page_of_the_list_shows_fifty(many: Browser) -> None:
     assert "Experiment 4<" in many.text("/s/shop/?q=experiment+4&page=99")
 
 
+def test_a_report_shows_twenty_of_the_experiments_that_met_its_visitors(many: Browser) -> None:
+    section = many.text("/s/shop/experiments/e-0/report").partition('id="overlaps"')[2].partition("</section>")[0]
+    assert section.count('<th scope="row">') == 20
+    assert "374 experiments" in section
+    assert "and 354 more" in section
+
+
 def test_a_large_catalogue_is_searched_not_sent(many: Browser) -> None:
     page = many.text("/s/shop/experiments/new?guide=")
     assert "data-search=" in page
