@@ -13,6 +13,7 @@ from analysis.multiplicity import adjust
 from analysis.parts import Overlap
 from experiments.errors import NotEstimable
 from experiments.metrics import MONEY_COLUMNS, Metric
+from experiments.wording import worded
 
 FEWEST_UNITS = 30
 
@@ -61,7 +62,7 @@ def overlaps(ledger: Ledger, metric: Metric, others: tuple[Neighbour, ...], alph
 
 def _interaction(ledger: Ledger, metric: Metric, other: Neighbour, variant: int, alpha: float) -> float:
     if NEEDS_COST & set(metric.columns) and ledger.uncosted.any():
-        raise NotEstimable("costs are not all known")
+        raise NotEstimable(worded("costs are not all known"))
     effects, errors = [], []
     for j in range(len(other.variants)):
         units = [int(other.units[i, j]) for i in (0, variant)]

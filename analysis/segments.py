@@ -11,6 +11,7 @@ from analysis.lift import Estimates
 from analysis.moments import Moments
 from experiments.errors import NotEstimable
 from experiments.metrics import Metric
+from experiments.wording import worded
 
 Array = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ def interaction(effects: Sequence[float], standard_errors: Sequence[float]) -> I
     """Do the effects of the levels differ by more than their errors? Cochran's (1954) Q, chi-square with k - 1."""
     effect, precision = _usable(effects, standard_errors)
     if len(effect) < 2:
-        raise NotEstimable("an interaction needs two levels with an effect each")
+        raise NotEstimable(worded("an interaction needs two levels with an effect each"))
     centre = float(precision @ effect / precision.sum())
     q = float(precision @ (effect - centre) ** 2)
     return Interaction(q, len(effect) - 1, float(chdtrc(len(effect) - 1, q)))
@@ -146,5 +147,5 @@ def _merged(cells: Sequence[Sequence[Moments]]) -> list[list[Moments]]:
 def _usable(effects: Sequence[float], standard_errors: Sequence[float]) -> tuple[Array, Array]:
     effect, error = np.asarray(effects, dtype=np.float64), np.asarray(standard_errors, dtype=np.float64)
     if not (np.isfinite(effect).all() and np.isfinite(error).all() and (error > 0).all()):
-        raise NotEstimable("every level needs an effect with a standard error above 0")
+        raise NotEstimable(worded("every level needs an effect with a standard error above 0"))
     return effect, 1 / error**2
