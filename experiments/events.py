@@ -127,7 +127,7 @@ class _Typed(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """A unit met its variant; the last three are what the request told of it besides."""
+    """A unit met its variant; the last two are what was told of it besides."""
 
     experiment: str
     variant: str
@@ -137,7 +137,6 @@ class Exposure:
     at: Micros
     attributes: Mapping[str, object] | None = None
     context: ContextInput | None = None
-    user_agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,10 +142,10 @@ class Shop:
         if made.variant is None or made.rule is None:
             return Page()
         planted = truth.effect(made.rule.definition.key, made.variant.key)
-        if (met := serving.exposure(request, made, at)) is not None:
-            of = {"experiment": met.experiment, "variant": met.variant, "visitor_id": visit.visitor_id}
+        if made.in_experiment:
+            of = {"experiment": made.rule.definition.key, "variant": made.variant.key, "visitor_id": visit.visitor_id}
             told = {"attributes": attributes, "context": msgspec.to_builtins(context)}
-            self._reports.exposure(at, **of, kind=met.kind, **told)
+            self._reports.exposure(at, **of, kind="assigned", **told)
         if made.offer is None or isinstance(made.offer.offer, NoOffer):
             return Page(planted.buying)
         taken = takes < planted.acceptance

@@ -77,9 +77,8 @@ def record_exposures(
     return receipt_of(writer.write(view.storefront.id, given, now), rejected)
 
 
-def record_exposure(writer: EventWriter, view: StorefrontView, exposure: Exposure, now: Micros) -> None:
+def record_exposure(writer: EventWriter, view: StorefrontView, row: ExposureRow, now: Micros) -> None:
     """Record one exposure that this process itself decided."""
-    row = exposure_row(view, exposure, historic=False)
     writer.write(view.storefront.id, Intake(exposures=[row]), now)
 
 
@@ -151,7 +150,7 @@ def exposure_row(view: StorefrontView, exposure: Exposure, *, historic: bool) ->
         _check_counts(experiment, exposure.at)
     day = day_number(exposure.at, view.storefront.zone)
     planned = experiment.definition.analysis.segments
-    traits = traits_of(view.catalogue, planned, exposure.attributes or {}, exposure.context, exposure.user_agent)
+    traits = traits_of(view.catalogue, planned, exposure.attributes or {}, exposure.context, None)
     return ExposureRow(
         experiment.id, exposure.kind, unit_id, exposure.variant, exposure.at, day, experiment.fingerprint, traits
     )

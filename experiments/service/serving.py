@@ -10,15 +10,16 @@ import msgspec
 
 from experiments.assignment import Assignment, Eligible, Inside, Rule, Trace, Unit, assign, forced
 from experiments.context import ContextInput
-from experiments.events import Exposure
 from experiments.explanation import explain
-from experiments.identifiers import Key, PlacementKey, UnitId
-from experiments.moment import Micros
+from experiments.identifiers import ExperimentId, Key, PlacementKey, UnitId
+from experiments.moment import Micros, day_number
 from experiments.offers import NoOffer
 from experiments.resolution import Context, Refusal, ServedOffer
 from experiments.service.capping import Viewed, capped, is_capped
 from experiments.service.snapshot import Resolved, StorefrontView
 from experiments.signals import SILENT, Signals
+from experiments.storage.eventlog import ExposureRow
+from experiments.traits import traits_of
 
 NOTHING = ServedOffer(NoOffer())
 """What is shown when nothing applies."""
@@ -181,19 +182,27 @@ def answer(request: AssignmentRequest, assignment: Assignment) -> dict[str, Any]
 
 
 def exposure(
-    request: AssignmentRequest, assignment: Assignment, now: Micros, user_agent: str | None = None
-) -> Exposure | None:
+    view: StorefrontView,
+    request: AssignmentRequest,
+    assignment: Assignment,
+    now: Micros,
+    user_agent: str | None = None,
+) -> ExposureRow | None:
     """The exposure to record for this answer; None where it is not part of a comparison."""
-    if not assignment.in_experiment or assignment.rule is None or assignment.variant is None:
+    rule, variant = assignment.rule, assignment.variant
+    if not assignment.in_experiment or rule is None or variant is None:
         return None
-    return Exposure(
-        assignment.rule.definition.key,
-        assignment.variant.key,
-        request.visitor_id,
-        request.customer_id,
+    unit_id = rule.unit_id(Unit(request.visitor_id, request.customer_id))
+    if unit_id is None:
+        return None
+    planned = rule.definition.analysis.segments
+    return ExposureRow(
+        ExperimentId(rule.experiment_id),
         "assigned",
+        unit_id,
+        variant.key,
         now,
-        request.attributes,
-        request.context,
-        user_agent,
+        day_number(now, view.storefront.zone),
+        rule.fingerprint,
+        traits_of(view.catalogue, planned, request.attributes, request.context, user_agent),
     )

@@ -4,9 +4,9 @@ A repeat changes nothing and is counted as a duplicate; uniqueness is the databa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from experiments.events import ExposureKind
@@ -27,8 +27,7 @@ _EXPOSURE = (
 _CROSSOVER = ("experiment_id", "unit_id", "variant", "at")
 
 
-@dataclass(frozen=True, slots=True)
-class ExposureRow:
+class ExposureRow(msgspec.Struct, frozen=True):
     """An exposure whose experiment, variant and unit are known."""
 
     experiment_id: ExperimentId

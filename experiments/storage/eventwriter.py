@@ -1,10 +1,10 @@
 """The one way into the event log for a running process: through group commit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Protocol
 
+import msgspec
 from sqlalchemy import Engine
 
 from experiments.currencies import Rates
@@ -20,8 +20,7 @@ from experiments.storage.quarantine import Refused, append_refused
 from experiments.storage.rates import read_rates
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(msgspec.Struct, frozen=True):
     """What one call brings; all of it is written, or nothing."""
 
     exposures: Sequence[ExposureRow] = ()

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Engine, event
 
 from experiments.errors import OfferlabError, Unavailable
@@ -33,8 +34,7 @@ Append = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 """Writes rows and gives one outcome for each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """Rows of one kind; those of one `group` are written by one `append` call, whoever sent them, in groups' order."""
 
     group: tuple[int, int]

@@ -83,7 +83,7 @@ def run(shop: Shop, key: str, ask: Ask, cause: Cause) -> Check | None:
         request = AssignmentRequest(f"{key}-{n}", key, context=ContextInput("C1" if on_spoon else "A1"))
         tried: Trace = []
         made = ask(view, request, now, tried)
-        if (shown := exposure(request, made, now)) is not None:
+        if (shown := exposure(view, request, made, now)) is not None:
             record_exposure(writer, view, shown, now)
         refusals.note(Unit(request.visitor_id), tried, now)
         buys = made.variant is not None and made.variant.key == "bundle" and drawn.random() < BUYS

@@ -16,7 +16,6 @@ from experiments.catalogue import parse_product
 from experiments.context import ContextInput
 from experiments.moment import DAY, Micros
 from experiments.service.eligibility import Refusals
-from experiments.service.recording import exposure_row
 from experiments.service.serving import AssignmentRequest, decide, exposure
 from experiments.service.settings import store_products
 from experiments.storage.database import connect, reading, writing
@@ -41,8 +40,8 @@ def visits(shop: Shop, placed: dict[str, str], placement: str = "cart") -> dict[
         drawn = made.variant or made.drawn
         assert drawn is not None
         met[visitor] = drawn.key, made.variant is not None
-        if (shown := exposure(request, made, NOW)) is not None:
-            rows.append(exposure_row(view, shown, historic=False))
+        if (shown := exposure(view, request, made, NOW)) is not None:
+            rows.append(shown)
         refusals.note(Unit(visitor), tried, NOW)
     EventWriter(shop.engine).write(shop.storefront.id, Intake(exposures=rows), NOW)
     refusals.flush()

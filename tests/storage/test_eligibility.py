@@ -36,7 +36,7 @@ def visit(shop: Shop, refusals: Refusals, units: range, product_id: str, now: Mi
         request = AssignmentRequest(f"v{n}", "cart", context=ContextInput(product_id))
         tried: Trace = []
         made = met[f"v{n}"] = decide(view, request, now, lambda rule, unit: None, tried=tried)
-        if (shown := exposure(request, made, now)) is not None:
+        if (shown := exposure(view, request, made, now)) is not None:
             record_exposure(writer, view, shown, now)
         refusals.note(Unit(f"v{n}"), tried, now)
     return met

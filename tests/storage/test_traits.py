@@ -5,15 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Engine, select
 
 from experiments.context import CartLine, ContextInput
+from experiments.events import parse_exposure
 from experiments.importing.columns import Columns
 from experiments.importing.events import Fill
 from experiments.importing.rowfile import RowFile
 from experiments.service.erasing import erase, person_data, person_of
 from experiments.service.importing import import_exposures
-from experiments.service.recording import record_exposure
+from experiments.service.recording import exposure_row, record_exposure
 from experiments.service.serving import AssignmentRequest, decide, exposure
 from experiments.storage.database import reading, writing
 from experiments.storage.eventwriter import EventWriter
@@ -44,10 +46,25 @@ def test_an_assignment_keeps_what_its_request_told(shop: Shop) -> None:
     context = ContextInput("A1", [CartLine("A2", 2), CartLine("C1")])
     request = AssignmentRequest("v1", "cart", attributes=told, context=context)
     made = decide(shop.view, request, NOW, lambda _rule, _unit: None)
-    met = exposure(request, made, NOW, PHONE)
+    met = exposure(shop.view, request, made, NOW, PHONE)
     assert met is not None
     record_exposure(EventWriter(shop.engine), shop.view, met, NOW)
     assert kept(shop, "v1") == ("mobile", "Mugs", 3_100, '{"country":"DE"}')
+
+
+@pytest.mark.parametrize("unit", ["visitor", "customer"])
+def test_what_is_decided_here_is_kept_as_if_the_shop_had_reported_it(shop: Shop, unit: str) -> None:
+    shop.define(a_a("also", unit=unit, placement="also", analysis=PLAN))
+    context = ContextInput("A1", [CartLine("A2", 2)])
+    request = AssignmentRequest("v1", "also", "c1", {"country": "DE", "device": "phone"}, context)
+    made = decide(shop.view, request, NOW, lambda _rule, _unit: None)
+    assert made.variant is not None
+    where = {"product_id": "A1", "cart": [{"product_id": "A2", "quantity": 2}]}
+    who = {"customer_id": "c1", "attributes": request.attributes, "context": where}
+    told = exposed("v1", made.variant.key, experiment="also", kind="assigned", **who)
+    reported = exposure_row(shop.view, parse_exposure(json.dumps(told).encode(), NOW), historic=False)
+    assert exposure(shop.view, request, made, NOW) == replace(reported, at=NOW)
+    assert reported.unit_id == {"visitor": "v1", "customer": "c1"}[unit]
 
 
 def test_an_exposure_may_tell_them_too_and_a_view_alone_is_an_entry(shop: Shop) -> None:

@@ -107,7 +107,7 @@ def assignments(lab: Lab, caller: Access, call: Call) -> object:
 
 def _record(lab: Lab, caller: Access, call: Call, request: AssignmentRequest, made: Assignment) -> None:
     """Keep that this unit met its variant; nothing where it is in no comparison."""
-    met = exposure(request, made, call.now, signals_of(caller, call.headers).user_agent)
+    met = exposure(caller.view, request, made, call.now, signals_of(caller, call.headers).user_agent)
     if met is not None:
         check_store(lab)
         record_exposure(lab.writer, caller.view, met, call.now)
