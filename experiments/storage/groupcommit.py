@@ -177,9 +177,10 @@ class GroupCommit:
         return batch
 
     def _hand_on(self, mine: _Waiting, batch: list[_Waiting]) -> None:
-        """The lead to the first that waits, or to nobody; and an answer to each of the batch, one after the other.
+        """The lead to the first that waits, or to nobody; and an answer to each of the batch.
 
-        Each wakes the next when it goes: all at once they would wait for the interpreter, and wake for it once more.
+        On SQLite each wakes the next when it goes: all at once they would wait for the interpreter, and wake for it
+        once more. Elsewhere the next leader waits for no turn: before it takes what waits, all should be on their way.
         """
         others = [waiting for waiting in batch if waiting is not mine]
         with self._lock:
@@ -189,8 +190,13 @@ class GroupCommit:
                 self._queue[0].leads = True
                 self._queue[0].wake.release()
             mine.answered = True
-            for waiting, then in pairwise([mine, *others]):
-                waiting.then = then
+            if self._turns is not None:
+                for waiting, then in pairwise([mine, *others]):
+                    waiting.then = then
+                return
+            for waiting in others:
+                waiting.answered = True
+                waiting.wake.release()
 
     def _go(self, mine: _Waiting) -> None:
         """Away, and the next one answered; who has gone before its answer came is passed over."""

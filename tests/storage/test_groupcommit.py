@@ -167,3 +167,11 @@ def test_whoever_still_waits_is_answered_whoever_has_gone(stays: list[bool]) -> 
         assert waiting.wake.acquire(blocking=False)
         commits._go(waiting)
     assert [waiting.answered for waiting in batch] == stays
+
+
+def test_where_no_turns_are_taken_all_are_answered_at_once() -> None:
+    commits = GroupCommit(create_engine("sqlite://"))
+    commits._turns = None  # as on PostgreSQL
+    leader, *batch = [_Waiting([], 0) for _ in range(5)]
+    commits._hand_on(leader, [*batch, leader])
+    assert all(waiting.answered and waiting.wake.acquire(blocking=False) for waiting in batch)
