@@ -32,6 +32,18 @@ request = function()
 end
 """
 
+EVENT = """
+local counter = 0
+local thread = 0
+function setup(t) t:set("id", thread); thread = thread + 1 end
+request = function()
+  counter = counter + 1
+  local body = string.format('{{"visitor_id":"e%d-%d-%d","experiment":"offers","variant":"upsell","kind":"assigned",'
+    .. '"attributes":{{"country":"DE"}},"context":{{"product_id":"A1","cart":[]}}}}', {salt}, id, counter)
+  return wrk.format("POST", "{path}", {{["Content-Type"]="application/json",["Authorization"]="Bearer {key}"}}, body)
+end
+"""
+
 ANSWER = {
     "placement": "cart", "visitor_id": "v1", "experiment": "offers", "variant": "bundle", "in_experiment": True,
     "reason": "assigned", "offer": {"type": "bundle", "offer_id": "of_0123456789abcdef0123", "price": "17.55",
@@ -106,6 +118,7 @@ def main(rounds: int = 5) -> None:
             "bare Flask route": (bare_url, "/bare", "false"),
             "assignment, record false": (server.url, "/v1/assignments", "false"),
             "assignment, recorded": (server.url, "/v1/assignments", "true"),
+            "exposure, one event": (server.url, "/v1/exposures", ""),
         }
         found: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
         try:
@@ -113,7 +126,8 @@ def main(rounds: int = 5) -> None:
                 for connections in (16, 64):
                     for name, (url, path, record) in cases.items():
                         salt = number * 1000 + connections
-                        script = LUA.format(path=path, key=tenant.public.key, record=record, salt=salt)
+                        made = LUA if record else EVENT
+                        script = made.format(path=path, key=tenant.public.key, record=record, salt=salt)
                         found.setdefault((name, connections), []).append(measure(url, script, connections))
         finally:
             process.terminate()
