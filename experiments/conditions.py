@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from experiments.errors import FieldError
 from experiments.patterns import UnsupportedPattern, compile_pattern
+from experiments.wording import worded
 
 MAX_DEPTH = 20
 MAX_LIST = 10_000
@@ -37,21 +38,21 @@ class _Check:
 
     def _condition(self, condition: object, where: str, depth: int) -> _Errors:
         if not isinstance(condition, Mapping):
-            yield FieldError(where, f"needs an object, not {_named(condition)}")
+            yield FieldError(where, worded("needs an object, not %(given)s", given=_named(condition)))
             return
         if depth > MAX_DEPTH:
-            yield FieldError(where, f"is nested more than {MAX_DEPTH} deep")
+            yield FieldError(where, _too_deep())
             return
         for key, operand in condition.items():
             if not isinstance(key, str):
-                yield FieldError(where, f"has a key that is no text: {key!r}")
+                yield FieldError(where, worded("has a key that is no text: %(key)s", key=repr(key)))
                 continue
             yield from self._entry(key, operand, f"{where}.{key}", depth + 1)
 
     def _entry(self, key: str, operand: object, where: str, depth: int) -> _Errors:
         if key in ("$or", "$nor", "$and"):
             if not isinstance(operand, list) or not operand:
-                yield FieldError(where, "needs a list of at least one condition")
+                yield FieldError(where, worded("needs a list of at least one condition"))
                 return
             for index, inner in enumerate(operand):
                 yield from self._condition(inner, f"{where}[{index}]", depth)
@@ -60,34 +61,38 @@ class _Check:
         elif key == "$savedGroup":
             yield from self._saved_group(operand, where)
         elif key.startswith("$"):
-            yield FieldError(where, "is no operator that stands here: $and, $or, $nor, $not or an attribute's name")
+            yield FieldError(
+                where, worded("is no operator that stands here: $and, $or, $nor, $not or an attribute's name")
+            )
         elif not all(key.split(".")):
-            yield FieldError(where, "is no attribute's name: a part of it is empty")
+            yield FieldError(where, worded("is no attribute's name: a part of it is empty"))
         else:
             yield from self._value(operand, where, depth)
 
     def _saved_group(self, reference: object, where: str) -> _Errors:
         if not isinstance(reference, Mapping):
-            yield FieldError(where, 'needs an object like {"id": "vip"}')
+            yield FieldError(where, worded("needs an object like %(example)s", example='{"id": "vip"}'))
             return
         yield from self._group(reference.get("id"), f"{where}.id")
         if "attributeKey" in reference and not isinstance(reference["attributeKey"], str):
-            yield FieldError(f"{where}.attributeKey", "needs an attribute's name")
+            yield FieldError(f"{where}.attributeKey", worded("needs an attribute's name"))
 
     def _group(self, name: object, where: str) -> _Errors:
         if not isinstance(name, str) or not name:
-            yield FieldError(where, "needs the id of a saved group")
+            yield FieldError(where, worded("needs the id of a saved group"))
         elif self._groups is not None and name not in self._groups:
-            yield FieldError(where, f"there is no saved group {name!r}")
+            yield FieldError(where, worded("there is no saved group %(name)s", name=repr(name)))
 
     def _value(self, operand: object, where: str, depth: int) -> _Errors:
         if not isinstance(operand, Mapping):
             yield from _literal(operand, where, depth)
             return
         if depth > MAX_DEPTH:
-            yield FieldError(where, f"is nested more than {MAX_DEPTH} deep")
+            yield FieldError(where, _too_deep())
         elif not operand:
-            yield FieldError(where, "is an empty object, which says nothing; $exists asks whether there is a value")
+            yield FieldError(
+                where, worded("is an empty object, which says nothing; $exists asks whether there is a value")
+            )
         elif not any(isinstance(key, str) and key.startswith("$") for key in operand):
             yield from _literal(operand, where, depth)
         else:
@@ -106,19 +111,26 @@ class _Check:
             if isinstance(operand, Mapping):
                 yield from self._value(operand, where, depth)
             elif not isinstance(operand, int) or isinstance(operand, bool) or operand < 0:
-                yield FieldError(where, "needs a whole number, or an object of operators")
+                yield FieldError(where, worded("needs a whole number, or an object of operators"))
         elif name == "$elemMatch":
             yield from self._element(operand, where, depth)
         elif name in ("$all", "$alli"):
             if not isinstance(operand, list) or not operand:
-                yield FieldError(where, "needs a list of at least one value")
+                yield FieldError(where, worded("needs a list of at least one value"))
                 return
             for index, item in enumerate(operand):
                 yield from self._value(item, f"{where}[{index}]", depth)
         elif isinstance(name, str) and name.startswith("$"):
-            yield FieldError(where, f"{name} is no operator; there are {', '.join(sorted(OPERATOR_NAMES))}")
+            yield FieldError(
+                where,
+                worded(
+                    "%(name)s is no operator; there are %(known)s", name=name, known=", ".join(sorted(OPERATOR_NAMES))
+                ),
+            )
         else:
-            yield FieldError(where, f"{name!r} stands among operators; either all keys begin with $ or none")
+            yield FieldError(
+                where, worded("%(name)s stands among operators; either all keys begin with $ or none", name=repr(name))
+            )
 
     def _element(self, operand: object, where: str, depth: int) -> _Errors:
         if isinstance(operand, Mapping) and operand and all(str(key) in OPERATOR_NAMES for key in operand):
@@ -129,7 +141,7 @@ class _Check:
 
 def _literal(value: object, where: str, depth: int) -> _Errors:
     if depth > MAX_DEPTH:
-        yield FieldError(where, f"is nested more than {MAX_DEPTH} deep")
+        yield FieldError(where, _too_deep())
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _literal(item, f"{where}[{index}]", depth + 1)
@@ -145,64 +157,74 @@ def _scalar(value: object) -> str | None:
         return None
     if isinstance(value, int):
         return (
-            None if abs(value) <= 2**53 else "is a number beyond 2^53, which not every client holds; write it as text"
+            None
+            if abs(value) <= 2**53
+            else worded("is a number beyond 2^53, which not every client holds; write it as text")
         )
     if isinstance(value, float):
-        return None if math.isfinite(value) else "is not a finite number"
-    return f"needs a text, a number, true, false or null, not {_named(value)}"
+        return None if math.isfinite(value) else worded("is not a finite number")
+    return worded("needs a text, a number, true, false or null, not %(given)s", given=_named(value))
 
 
 def _sortable(value: object) -> str | None:
     if isinstance(value, str) and value:
         return None
-    return _scalar(value) if _is_number(value) else "needs a number or a text"
+    return _scalar(value) if _is_number(value) else worded("needs a number or a text")
 
 
 def _version(value: object) -> str | None:
     if isinstance(value, str) and any(character.isdigit() for character in value):
         return None
-    return _scalar(value) if _is_number(value) else 'needs a version like "1.2.3"'
+    return _scalar(value) if _is_number(value) else worded('needs a version like "1.2.3"')
 
 
 def _members(values: object) -> str | None:
     if not isinstance(values, list):
-        return f"needs a list, not {_named(values)}"
+        return worded("needs a list, not %(given)s", given=_named(values))
     if not 0 < len(values) <= MAX_LIST:
-        return f"needs 1 to {MAX_LIST} values, not {len(values)}"
+        return worded("needs 1 to %(most)s values, not %(given)s", most=MAX_LIST, given=len(values))
     return next((fault for fault in map(_scalar, values) if fault), None)
 
 
 def _regular_expression(pattern: object) -> str | None:
     if not isinstance(pattern, str) or not pattern:
-        return "needs a regular expression as a text"
+        return worded("needs a regular expression as a text")
     try:
-        return None if compile_pattern(pattern) else f"is no regular expression: {pattern!r}"
+        return (
+            None if compile_pattern(pattern) else worded("is no regular expression: %(pattern)s", pattern=repr(pattern))
+        )
     except UnsupportedPattern as reason:
-        return str(reason)
+        return reason.why
 
 
 def _flag(value: object) -> str | None:
-    return None if isinstance(value, bool) else "needs true or false"
+    return None if isinstance(value, bool) else worded("needs true or false")
 
 
 def _type_name(value: object) -> str | None:
-    return None if value in TYPES else f"needs one of {', '.join(TYPES)}"
+    return None if value in TYPES else worded("needs one of %(types)s", types=", ".join(TYPES))
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _too_deep() -> str:
+    return worded("is nested more than %(most)s deep", most=MAX_DEPTH)
+
+
 def _named(value: object) -> str:
-    names = {
-        list: "a list",
-        dict: "an object",
-        str: "a text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-    }
-    return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return worded("true or false")
+    if _is_number(value):
+        return worded("a number")
+    if isinstance(value, str):
+        return worded("a text")
+    if isinstance(value, Mapping):
+        return worded("an object")
+    return worded("a list") if isinstance(value, list) else worded("a value of another kind")
 
 
 _LEAVES: Mapping[str, Callable[[object], str | None]] = {

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import re2  # type: ignore[import-untyped]  # Google's bindings carry no types
 
+from experiments.wording import worded
+
 MAX_LENGTH = 1_000
 
 _SPACE = r"\t-\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}"
@@ -29,7 +31,11 @@ _LOOK_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
 
 
 class UnsupportedPattern(ValueError):  # the error tree's names say what is wrong, not that it is
-    """A pattern that a browser may understand and that cannot be matched here; the message says why."""
+    """A pattern that a browser may understand and that cannot be matched here; `why` says what is in the way."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 def compile_pattern(pattern: str, *, ignore_case: bool = False) -> Callable[[str], bool] | None:
@@ -38,7 +44,7 @@ def compile_pattern(pattern: str, *, ignore_case: bool = False) -> Callable[[str
     Raises UnsupportedPattern.
     """
     if len(pattern) > MAX_LENGTH:
-        raise UnsupportedPattern(f"longer than {MAX_LENGTH} characters")
+        raise UnsupportedPattern(worded("is longer than %(most)s characters", most=MAX_LENGTH))
     translated = _translate(pattern)
     if translated is None:
         return None
@@ -71,7 +77,7 @@ def _translate(pattern: str) -> str | None:
             in_class = piece != "]"
             words.append(_INSIDE.get(piece) or _escape(piece))
         elif piece in _LOOK_AROUND:
-            raise UnsupportedPattern("look-ahead and look-behind need more time than the text is long")
+            raise UnsupportedPattern(worded("look-ahead and look-behind need more time than the text is long"))
         elif piece == "(?":
             return None
         else:
@@ -89,6 +95,8 @@ def _escape(piece: str) -> str:
     if len(piece) > 2 or letter in _SHARED_ESCAPES:
         return piece
     if letter.isdigit() or letter in "kc":
-        raise UnsupportedPattern(f"{piece} is a back-reference, an octal or a control character: none is supported")
+        raise UnsupportedPattern(
+            worded("%(piece)s is a back-reference, an octal or a control character: none is supported", piece=piece)
+        )
     # RE2 does not forgive what is escaped for nothing
     return piece if letter.isascii() and not letter.isalpha() else letter

@@ -1,5 +1,6 @@
 """What the domain and the analysis say is in the reader's language on pages, and English everywhere else."""
 
+import json
 import re
 from collections.abc import Callable
 from html import unescape
@@ -63,6 +64,28 @@ def test_what_is_wrong_with_a_definition(shop: Shop, russian: Browser, english: 
     assert answer.status_code == 422
     said = is_russian(answer.text, english)
     assert "должно быть процентом, например 50, а указано 'fifty'" in said
+
+
+def test_what_is_wrong_inside_a_condition(shop: Shop, russian: Browser, english: list[str]) -> None:
+    wrong = {
+        "country": {"$in": 3},
+        "age": {"$gt": None},
+        "$or": [],
+        "plan": {"$regex": "(?=a)"},
+        "a": {"$eq": "b", "c": 1},
+    }
+    form = filled(russian).set("targeting_json", json.dumps(wrong))
+    answer = russian.send(form, NEW, ("do", "save"))
+    assert answer.status_code == 422
+    said = is_russian(answer.text, english)
+    for fault in (
+        "нужен список, а не число",
+        "нужно число или текст",
+        "нужен список хотя бы из одного условия",
+        "просмотр вперёд и назад не поддерживается",
+        "'c' стоит среди операторов",
+    ):
+        assert fault in said
 
 
 def test_a_conflict(shop: Shop, russian: Browser, english: list[str]) -> None:
