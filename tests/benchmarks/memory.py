@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from experiments.storage.database import connect, upgrade
-from tests.benchmarks.serving import LUA
+from tests.benchmarks.serving import ASKED, LUA
 from tests.serving import add_tenant, start_server
 from tests.shop import experiment
 
@@ -46,7 +46,7 @@ def main(thousands: int = 1000) -> None:
         try:
             while tenth <= TENTHS:
                 script = Path(directory) / f"{turn}.lua"
-                script.write_text(LUA.format(path="/v1/assignments", key=tenant.public.key, record="false", salt=turn))
+                script.write_text(LUA.format(path="/v1/assignments", key=tenant.public.key, rest=ASKED, salt=turn))
                 command = ["wrk", "-t1", "-c32", f"-d{SECONDS}s", "-s", str(script), server.url]
                 said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
                 if "Non-2xx" in said or not (found := re.search(r"(\d+) requests in", said)):

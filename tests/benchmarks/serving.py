@@ -26,23 +26,15 @@ local thread = 0
 function setup(t) t:set("id", thread); thread = thread + 1 end
 request = function()
   counter = counter + 1
-  local body = string.format('{{"visitor_id":"v%d-%d-%d","placement":"cart","attributes":{{"country":"DE"}},'
-    .. '"context":{{"product_id":"A1","cart":[]}},"record":{record}}}', {salt}, id, counter)
+  local body = string.format('{{"visitor_id":"v%d-%d-%d",{rest}}}', {salt}, id, counter)
   return wrk.format("POST", "{path}", {{["Content-Type"]="application/json",["Authorization"]="Bearer {key}"}}, body)
 end
 """
-
-EVENT = """
-local counter = 0
-local thread = 0
-function setup(t) t:set("id", thread); thread = thread + 1 end
-request = function()
-  counter = counter + 1
-  local body = string.format('{{"visitor_id":"e%d-%d-%d","experiment":"offers","variant":"upsell","kind":"assigned",'
-    .. '"attributes":{{"country":"DE"}},"context":{{"product_id":"A1","cart":[]}}}}', {salt}, id, counter)
-  return wrk.format("POST", "{path}", {{["Content-Type"]="application/json",["Authorization"]="Bearer {key}"}}, body)
-end
-"""
+HERE = '"attributes":{"country":"DE"},"context":{"product_id":"A1","cart":[]}'
+ASKED = f'"placement":"cart",{HERE},"record":false'
+RECORDED = f'"placement":"cart",{HERE},"record":true'
+REPORTED = f'"experiment":"offers","variant":"upsell","kind":"assigned",{HERE}'
+"""What the body says besides of whom."""
 
 ANSWER = {
     "placement": "cart", "visitor_id": "v1", "experiment": "offers", "variant": "bundle", "in_experiment": True,
@@ -115,19 +107,18 @@ def main(rounds: int = 5) -> None:
         process, bare_url = start_bare()
         time.sleep(0.5)
         cases = {
-            "bare Flask route": (bare_url, "/bare", "false"),
-            "assignment, record false": (server.url, "/v1/assignments", "false"),
-            "assignment, recorded": (server.url, "/v1/assignments", "true"),
-            "exposure, one event": (server.url, "/v1/exposures", ""),
+            "bare Flask route": (bare_url, "/bare", ASKED),
+            "assignment, record false": (server.url, "/v1/assignments", ASKED),
+            "assignment, recorded": (server.url, "/v1/assignments", RECORDED),
+            "exposure, one event": (server.url, "/v1/exposures", REPORTED),
         }
         found: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
         try:
             for number in range(rounds):
                 for connections in (16, 64):
-                    for name, (url, path, record) in cases.items():
-                        salt = number * 1000 + connections
-                        made = LUA if record else EVENT
-                        script = made.format(path=path, key=tenant.public.key, record=record, salt=salt)
+                    for case, (name, (url, path, rest)) in enumerate(cases.items()):
+                        salt = number * 10_000 + connections * 10 + case  # nobody is met twice
+                        script = LUA.format(path=path, key=tenant.public.key, rest=rest, salt=salt)
                         found.setdefault((name, connections), []).append(measure(url, script, connections))
         finally:
             process.terminate()
