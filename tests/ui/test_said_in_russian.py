@@ -79,13 +79,23 @@ def test_what_is_wrong_inside_a_condition(shop: Shop, russian: Browser, english:
     assert answer.status_code == 422
     said = is_russian(answer.text, english)
     for fault in (
-        "нужен список, а не число",
-        "нужно число или текст",
-        "нужен список хотя бы из одного условия",
+        "country.$in: нужен список, а не число",
+        "age.$gt: нужно число или текст",
+        "$or: нужен список хотя бы из одного условия",
         "просмотр вперёд и назад не поддерживается",
         "'c' стоит среди операторов",
     ):
         assert fault in said
+
+
+def test_what_the_form_itself_refuses(shop: Shop, russian: Browser, english: list[str]) -> None:
+    form = filled(russian).set("name", "").set("key", "").set("placement", "").set("targeting_json", "{")
+    answer = russian.send(form, NEW, ("do", "save"))
+    assert answer.status_code == 422
+    said = is_russian(answer.text, english)
+    assert "Место показа: выберите" in said
+    assert "некорректный JSON" in said
+    assert "choose one" not in said, "two words, which the list of English pieces leaves out"
 
 
 def test_a_conflict(shop: Shop, russian: Browser, english: list[str]) -> None:

@@ -13,6 +13,7 @@ from experiments.definition import WHOLE, Definition
 from experiments.errors import FieldError
 from experiments.identifiers import PLACEMENT_KEY, check_key
 from experiments.metrics import BUILT_IN
+from experiments.wording import worded
 from webapp.ui.about_form import about_json, about_texts
 from webapp.ui.products import ProductOf
 from webapp.ui.rule_form import RuleForm
@@ -153,11 +154,10 @@ class DefinitionForm:
         placement = (self.new_placement if self.placement == NEW_PLACEMENT else self.placement).strip()
         if not re.match(PLACEMENT_KEY, placement):
             field_name = "new_placement" if self.placement == NEW_PLACEMENT else "placement"
-            typed.refuse(
-                field_name, "needs 1 to 64 letters, digits, dots, hyphens or underscores" if placement else "choose one"
-            )
+            unfit = worded("needs 1 to 64 letters, digits, dots, hyphens or underscores")
+            typed.refuse(field_name, unfit if placement else worded("choose one"))
         if not self.name.strip() and not self.key.strip():
-            typed.refuse("name", "is needed: reports and lists show it")
+            typed.refuse("name", worded("is needed: reports and lists show it"))
         built: dict[str, Any] = {
             "key": self.key.strip() or free_key(slug(self.name), taken),
             "name": self.name.strip(),
@@ -219,9 +219,9 @@ class DefinitionForm:
             if at.strip() or coverage.strip():
                 path = f"schedule.ramp[{index}]"
                 if not coverage.strip():
-                    typed.refuse(f"{path}.coverage", "say to how many percent")
+                    typed.refuse(f"{path}.coverage", worded("say to how many percent"))
                 if not at.strip():
-                    typed.refuse(f"{path}.at", "say when")
+                    typed.refuse(f"{path}.at", worded("say when"))
                 elif (moment := typed.moment(at, f"{path}.at")) is not None:
                     steps.append({"at": moment, "coverage": typed.hundredths(coverage, f"{path}.coverage", WHOLE)})
         return steps
@@ -230,7 +230,7 @@ class DefinitionForm:
         rows = [row for row in self.targeting if not row.blank]
         for index, row in enumerate(self.targeting):
             if not row.blank and not row.attribute.strip():
-                typed.refuse(f"targeting[{index}]", "name the attribute")
+                typed.refuse(f"targeting[{index}]", worded("name the attribute"))
         condition = to_condition([row for row in rows if row.attribute.strip()])
         text = self.targeting_json.strip()
         if not text:
@@ -238,10 +238,10 @@ class DefinitionForm:
         try:
             written = json.loads(text)
         except (ValueError, RecursionError) as error:
-            typed.refuse("targeting_json", f"is not valid JSON: {error}")
+            typed.refuse("targeting_json", worded("is not valid JSON: %(error)s", error=str(error)))
             return condition
         if not isinstance(written, dict):
-            typed.refuse("targeting_json", 'must be an object, such as {"country": "DE"}')
+            typed.refuse("targeting_json", worded("needs an object like %(example)s", example='{"country": "DE"}'))
             return condition
         return {"$and": [condition, written]} if condition else written
 
@@ -253,7 +253,7 @@ class DefinitionForm:
                 margin = self.margins.get(key, "").strip() or _DEFAULT_MARGIN
                 guardrails.append({"metric": key, "margin": margin})
             elif role not in {"", "secondary"}:
-                typed.refuse(f"metrics.{key}", f"{role!r} is no role")
+                typed.refuse(f"metrics.{key}", worded("%(role)s is no role", role=repr(role)))
         secondary = [key for key, role in roles.items() if role == "secondary"]
         return {"primary": self.primary, "secondary": secondary, "guardrails": guardrails}
 
@@ -281,7 +281,8 @@ class DefinitionForm:
         try:
             return [float(part) for part in self.looks.split(",")]
         except ValueError:
-            typed.refuse("analysis.looks", f"must be a number, or parts such as 0.5, 0.75, 1, and is {self.looks!r}")
+            wrong = worded("must be a number, or parts such as 0.5, 0.75, 1, and is %(given)s", given=repr(self.looks))
+            typed.refuse("analysis.looks", wrong)
             return 5
 
 

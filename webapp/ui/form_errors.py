@@ -90,7 +90,10 @@ def place(errors: Iterable[FieldError], definition: Mapping[str, Any]) -> dict[s
     """The errors by place, in the reader's language; of several about one field all are kept, in order, none twice."""
     placed: dict[str, list[str]] = {}
     for error in errors:
-        messages, said = placed.setdefault(_place(error.field, definition), []), told(error.message)
+        where, said = _place(error.field, definition), told(error.message)
+        if where == "targeting" and error.field != where:  # one box holds the whole condition: which part of it?
+            said = f"{error.field.removeprefix('targeting.')}: {said}"
+        messages = placed.setdefault(where, [])
         if said not in messages:
             messages.append(said)
     return placed

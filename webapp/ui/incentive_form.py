@@ -7,6 +7,7 @@ from werkzeug.datastructures import MultiDict
 
 from experiments.incentives import SocialProof
 from experiments.offers import Bundle, CrossSell, Upsell
+from experiments.wording import worded
 from webapp.ui.typed import Typed, one_line
 
 
@@ -52,7 +53,7 @@ class IncentiveForm:
             count = typed.whole(self.instalments_count, f"{path}.instalments.count", 2)
             told["instalments"] = {"count": count} | ({"text": text} if text else {})
         elif text:
-            typed.refuse(f"{path}.instalments.count", "say in how many parts")
+            typed.refuse(f"{path}.instalments.count", worded("say in how many parts"))
         if self.proof_days:
             least = typed.whole(self.proof_minimum, f"{path}.social_proof.minimum", SocialProof().minimum)
             days = typed.whole(self.proof_days, f"{path}.social_proof.days", SocialProof().days)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from werkzeug.datastructures import MultiDict
 
 from experiments.offers import MOST_STEPS, STEPS, CrossSell, NoOffer, Offer, Upsell, follow_ups
+from experiments.wording import worded
 from webapp.ui.discount_form import discount_json, discount_texts
 from webapp.ui.incentive_form import IncentiveForm
 from webapp.ui.products import ProductOf
@@ -150,7 +151,7 @@ class OfferForm:
         if self.cap_views.strip() or self.cap_days.strip():
             cap = f"{path}.frequency_cap"
             if not (self.cap_views.strip() and self.cap_days.strip()):
-                typed.refuse(cap, "needs both: how many views, in how many days")
+                typed.refuse(cap, worded("needs both: how many views, in how many days"))
             else:
                 shown["frequency_cap"] = {
                     "views": typed.whole(self.cap_views, f"{cap}.views", 1),
@@ -177,9 +178,11 @@ class OfferForm:
         pairs: dict[str, str] = {}
         for base, target in _filled(self.pairs):
             if not (base and target):
-                typed.refuse(f"{path}.pairs", f"a pair needs both products; {base or target!r} stands alone")
+                alone = worded("a pair needs both products; %(product)s stands alone", product=repr(base or target))
+                typed.refuse(f"{path}.pairs", alone)
             elif product_of(base) in pairs:
-                typed.refuse(f"{path}.pairs", f"{base!r} leads to two products; keep one")
+                twice = worded("%(product)s leads to two products; keep one", product=repr(base))
+                typed.refuse(f"{path}.pairs", twice)
             else:
                 pairs[product_of(base)] = product_of(target)
         return offer | {"pairs": pairs}
