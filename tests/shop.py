@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from experiments.catalogue import parse_product
 from experiments.moment import DAY, Micros, micros
 from experiments.service import defining, settings
-from experiments.service.recording import Receipt, record_conversions, record_exposures, record_link
+from experiments.service.recording import Receipt, link_recording, record_conversions, record_exposures
 from experiments.service.snapshot import Snapshot, StorefrontView
 from experiments.storage.database import reading, writing
 from experiments.storage.eventwriter import EventWriter
@@ -90,7 +90,7 @@ class Shop:
 
     def link(self, visitor: str, customer: str, now: Micros = NOW) -> Receipt:
         """Tie a visitor to a customer."""
-        return record_link(EventWriter(self.engine), self.view, visitor, customer, now)
+        return link_recording(self.view, visitor, customer, now).write(EventWriter(self.engine))
 
 
 def open_shop(engine: Engine, key: str = "shop", currency: str = "EUR", products: bool = True) -> Shop:

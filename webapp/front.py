@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Flask
 
-from webapp.api.intake import Call, Reply, handle
+from webapp.api.intake import Call, Pending, Reply, begin
 from webapp.api.routes import HANDLERS
 from webapp.clock import now
 from webapp.lab import Lab
@@ -19,6 +19,7 @@ from webapp.protocols import ofrep
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
+Send = Callable[[Reply], None]
 
 STATUS = {
     200: "200 OK", 400: "400 Bad Request", 401: "401 Unauthorized", 403: "403 Forbidden", 404: "404 Not Found",
@@ -57,15 +58,34 @@ class Front:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        reply = self.reply(environ)
-        if reply is None:
+        begun = self._begin(environ)
+        if begun is None:
             return self._flask(environ, start_response)  # type: ignore[arg-type]  # the same thing, named by wsgiref
+        found, route, started = begun
+        reply = found.wait() if isinstance(found, Pending) else found
+        self._answered(route, "POST", reply.status, started)
         headers = [*reply.headers.items(), ("Content-Length", str(len(reply.body)))]
         start_response(STATUS.get(reply.status) or f"{reply.status} Error", headers)
         return [reply.body]  # a list: servers send one whole, and anything else part by part
 
-    def reply(self, environ: Environ) -> Reply | None:
-        """The answer to a hot route's request; None where the request is Flask's to answer."""
+    def send(self, environ: Environ, send: Send) -> bool:
+        """Have a hot route's answer sent, now or by another thread when it holds; False where Flask is to answer."""
+        begun = self._begin(environ)
+        if begun is None:
+            return False
+        found, route, started = begun
+        if isinstance(found, Pending):
+            found.send(lambda reply: self._send(reply, route, started, send))
+        else:
+            self._send(found, route, started, send)
+        return True
+
+    def _send(self, reply: Reply, route: str, started: int, send: Send) -> None:
+        send(reply)
+        self._answered(route, "POST", reply.status, started)
+
+    def _begin(self, environ: Environ) -> tuple[Reply | Pending, str, int] | None:
+        """A hot route's answer, its route, and when it was begun; None where the request is Flask's to answer."""
         path = environ["PATH_INFO"]
         handler = HANDLERS.get(path)
         flag = handler is None and path.startswith(ofrep.ONE)
@@ -79,8 +99,5 @@ class Front:
         call = Call(EnvironHeaders(environ), body, now(), environ["QUERY_STRING"])
         if handler is None:
             placement = path[len(ofrep.ONE) :].encode("latin-1").decode("utf-8", "replace")  # as WSGI has paths
-            reply, path = ofrep.evaluate_one(self._lab, call, placement), ofrep.ONE_ROUTE
-        else:
-            reply = handle(self._lab, handler, call)
-        self._answered(path, "POST", reply.status, started)
-        return reply
+            return ofrep.evaluate_one(self._lab, call, placement), ofrep.ONE_ROUTE, started
+        return begin(self._lab, handler, call), path, started

@@ -2,8 +2,9 @@
 
 granian gives each request to a thread of its pool and makes a new one whenever a request waits, up to the pool's size;
 under load all of them take turns, and each costs the others. So the pool is kept small: a stream, which holds its
-thread for hours, gets one that requests never see. And an answer that goes to granian's protocol object as it is spares
-the copy of the whole environment, `start_response`, and the hand-over of a body in parts.
+thread for hours, gets one that requests never see, and an answer that waits for a commit holds none: the thread that
+commits sends it. And an answer that goes to granian's protocol object as it is spares the copy of the whole
+environment, `start_response`, and the hand-over of a body in parts.
 
 granian has no public way to say so: `take_over` puts `hand_over` in the place of its own wrapper of WSGI applications.
 Where a later granian has none in that place, all is served as WSGI, and the pool must hold the streams as well.
@@ -56,10 +57,9 @@ def hand_over(wrap: Wrap, front: Front, scope: dict[str, Any], access_log: str |
         if environ["PATH_INFO"].startswith(STREAMS):
             Thread(target=plain, args=(answers, environ), name="stream", daemon=True).start()
             return 200
-        reply = front.reply(environ)
-        if reply is None:
-            return plain(answers, environ)
-        answers.response_bytes(reply.status, [*reply.headers.items()], reply.body)
-        return reply.status
+        hot = front.send(
+            environ, lambda reply: answers.response_bytes(reply.status, [*reply.headers.items()], reply.body)
+        )
+        return 200 if hot else plain(answers, environ)
 
     return run

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from sqlalchemy import Engine
+import msgspec
 
 from experiments.currencies import Rates, converted
 from experiments.errors import FieldError, Invalid, Malformed
 from experiments.events import Conversion, Exposure, NewId, parse_conversion, parse_exposure
+from experiments.identifiers import StorefrontId
 from experiments.lifecycle import MEASURING
 from experiments.moment import Micros, day_number
 from experiments.money import LARGEST_MINOR
@@ -51,12 +52,41 @@ class Receipt:
         )
 
 
+class Recording(msgspec.Struct, frozen=True):
+    """What one call wants recorded, yet to be written, and what of it was refused."""
+
+    storefront_id: StorefrontId
+    given: Intake
+    at: Micros
+    rejected: tuple[Rejection, ...] = ()
+
+    def write(self, writer: EventWriter) -> Receipt:
+        """What became of it, once all of it is durable."""
+        return self.receipt(writer.write(self.storefront_id, self.given, self.at))
+
+    def receipt(self, outcomes: Sequence[Outcome]) -> Receipt:
+        """What became of it, by what became of its events."""
+        return receipt_of(outcomes, self.rejected)
+
+
 class UnknownThing(Invalid):
     """An event about an experiment or a variant that is not there, or not to be counted now."""
 
     def __init__(self, code: str, name: str, message: str) -> None:
         super().__init__([FieldError(name, message)])
         self.code = code
+
+
+def read_exposures(
+    view: StorefrontView, raws: Sequence[bytes], now: Micros, *, historic: bool = False, source: str | None
+) -> Recording:
+    """Exposures to record, from their JSON; with `historic`, as imports are, also of experiments that are not live.
+
+    What is refused is quarantined under `source`, unless that is None.
+    """
+    read, rejected = _read(raws, lambda raw: exposure_row(view, parse_exposure(raw, now), historic=historic))
+    given = Intake(exposures=read, refused=_refused(source, raws, rejected))
+    return Recording(view.storefront.id, given, now, rejected)
 
 
 def record_exposures(
@@ -68,30 +98,25 @@ def record_exposures(
     historic: bool = False,
     source: str | None = "exposures",
 ) -> Receipt:
-    """Record exposures from their JSON; with `historic`, as imports are, also of experiments that are not live.
-
-    What is refused is quarantined under `source`, unless that is None.
-    """
-    read, rejected = _read(raws, lambda raw: exposure_row(view, parse_exposure(raw, now), historic=historic))
-    given = Intake(exposures=read, refused=_refused(source, raws, rejected))
-    return receipt_of(writer.write(view.storefront.id, given, now), rejected)
+    """Record exposures, read as `read_exposures` does."""
+    return read_exposures(view, raws, now, historic=historic, source=source).write(writer)
 
 
-def record_exposure(writer: EventWriter, view: StorefrontView, row: ExposureRow, now: Micros) -> None:
-    """Record one exposure that this process itself decided."""
-    writer.write(view.storefront.id, Intake(exposures=[row]), now)
+def exposure_recording(view: StorefrontView, row: ExposureRow, now: Micros) -> Recording:
+    """To record one exposure that this process itself decided."""
+    return Recording(view.storefront.id, Intake(exposures=[row]), now)
 
 
-def record_conversions(
+def read_conversions(
     writer: EventWriter,
     view: StorefrontView,
     raws: Sequence[bytes],
     now: Micros,
     new_id: NewId,
     *,
-    source: str | None = "conversions",
-) -> Receipt:
-    """Record conversions from their JSON.
+    source: str | None,
+) -> Recording:
+    """Conversions to record, from their JSON.
 
     What is refused is quarantined under `source`, unless that is None.
     """
@@ -108,7 +133,20 @@ def record_conversions(
 
     read, rejected = _read(raws, conversion_row)
     given = Intake(conversions=read, refused=_refused(source, raws, rejected))
-    return receipt_of(writer.write(view.storefront.id, given, now), rejected)
+    return Recording(view.storefront.id, given, now, rejected)
+
+
+def record_conversions(
+    writer: EventWriter,
+    view: StorefrontView,
+    raws: Sequence[bytes],
+    now: Micros,
+    new_id: NewId,
+    *,
+    source: str | None = "conversions",
+) -> Receipt:
+    """Record conversions, read as `read_conversions` does."""
+    return read_conversions(writer, view, raws, now, new_id, source=source).write(writer)
 
 
 def quarantine(writer: EventWriter, view: StorefrontView, refused: Sequence[Refused], now: Micros) -> None:
@@ -235,10 +273,6 @@ def receipt_of(outcomes: Sequence[Outcome], rejected: tuple[Rejection, ...]) -> 
     return Receipt(accepted, len(outcomes) - accepted, rejected)
 
 
-def record_link(
-    store: Engine | EventWriter, view: StorefrontView, visitor_id: str, customer_id: str, now: Micros
-) -> Receipt:
-    """Record that a visitor is a customer; of several customers the first counts."""
-    writer = store if isinstance(store, EventWriter) else EventWriter(store)
-    links = [Link(visitor_id, customer_id, now)]
-    return receipt_of(writer.write(view.storefront.id, Intake(links=links), now), ())
+def link_recording(view: StorefrontView, visitor_id: str, customer_id: str, now: Micros) -> Recording:
+    """To record that a visitor is a customer; of several customers the first counts."""
+    return Recording(view.storefront.id, Intake(links=[Link(visitor_id, customer_id, now)]), now)

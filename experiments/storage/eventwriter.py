@@ -1,6 +1,6 @@
 """The one way into the event log for a running process: through group commit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from experiments.moment import Micros
 from experiments.storage.conversionlog import append_conversions
 from experiments.storage.database import reading
 from experiments.storage.eventlog import ExposureRow, Outcome, append_exposures
-from experiments.storage.groupcommit import GroupCommit, Part
+from experiments.storage.groupcommit import Found, GroupCommit, Part
 from experiments.storage.links import Link, append_links
 from experiments.storage.quarantine import Refused, append_refused
 from experiments.storage.rates import read_rates
@@ -27,6 +27,10 @@ class Intake(msgspec.Struct, frozen=True):
     conversions: Sequence[Conversion] = ()
     links: Sequence[Link] = ()
     refused: Sequence[Refused] = ()
+
+
+Done = Callable[[Sequence[Outcome] | Exception], None]
+"""Is told once what became of one call's events; it must neither wait nor raise."""
 
 
 class Watch(Protocol):
@@ -58,25 +62,31 @@ class EventWriter:
 
     def write(self, storefront_id: StorefrontId, given: Intake, received_at: Micros) -> Sequence[Outcome]:
         """For each exposure, conversion and link, in this order, whether it was new."""
-        here, at = storefront_id, received_at
-        # The groups' numbers are the order in which they are written: alike in every process, or locks would cross.
-        parts: list[Part] = []
-        if given.exposures:
-            parts.append(Part((0, 0), lambda conn, rows: append_exposures(conn, rows, at), given.exposures))
-        if given.conversions:
-            parts.append(
-                Part((1, here), lambda conn, rows: append_conversions(conn, here, rows, at), given.conversions)
-            )
-        if given.links:
-            parts.append(Part((2, here), lambda conn, rows: append_links(conn, here, rows), given.links))
-        counted = len(parts)
-        if given.refused:
-            parts.append(Part((3, here), lambda conn, rows: append_refused(conn, here, rows, at), given.refused))
+        parts = _parts(storefront_id, given, received_at)
         if not parts:
             return ()
         started = perf_counter_ns()
-        found = self._commits.write(parts)
-        outcomes = found[0] if counted == 1 else [outcome for each in found[:counted] for outcome in each]
+        return self._written(given, self._commits.write(parts), started)
+
+    def submit(self, storefront_id: StorefrontId, given: Intake, received_at: Micros, done: Done) -> None:
+        """As `write`, without waiting: `done` is told the outcomes, or why there are none.
+
+        Raises Unavailable where it is known at once that nothing can be written; `done` is told nothing then.
+        """
+        started = perf_counter_ns()
+
+        def settled(found: Found) -> None:
+            done(found if isinstance(found, Exception) else self._written(given, found, started))
+
+        parts = _parts(storefront_id, given, received_at)
+        if parts:
+            self._commits.submit(parts, settled)
+        else:
+            done(())
+
+    def _written(self, given: Intake, found: Sequence[Sequence[Outcome]], started: int) -> Sequence[Outcome]:
+        counted = found[:-1] if given.refused else found
+        outcomes = counted[0] if len(counted) == 1 else [outcome for each in counted for outcome in each]
         if self._watch is not None:
             self._watch.wrote(given, outcomes, perf_counter_ns() - started)
         return outcomes
@@ -85,3 +95,17 @@ class EventWriter:
         """What foreign money is worth to a storefront, as the store has it now."""
         with reading(self._engine) as conn:
             return read_rates(conn, storefront_id)
+
+
+def _parts(here: StorefrontId, given: Intake, at: Micros) -> list[Part]:
+    # The groups' numbers are the order in which they are written: alike in every process, or locks would cross.
+    parts: list[Part] = []
+    if given.exposures:
+        parts.append(Part((0, 0), lambda conn, rows: append_exposures(conn, rows, at), given.exposures))
+    if given.conversions:
+        parts.append(Part((1, here), lambda conn, rows: append_conversions(conn, here, rows, at), given.conversions))
+    if given.links:
+        parts.append(Part((2, here), lambda conn, rows: append_links(conn, here, rows), given.links))
+    if given.refused:
+        parts.append(Part((3, here), lambda conn, rows: append_refused(conn, here, rows, at), given.refused))
+    return parts

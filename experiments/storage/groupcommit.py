@@ -1,6 +1,8 @@
-"""Group commit: requests of a process share transactions, each answered only after its commit.
+"""Group commit: callers of a process share transactions, each answered only after its commit.
 
-The first waiting thread leads: it takes all that wait, writes them in one transaction, and wakes their owners. On
+One thread of the process writes: it takes all that wait, commits them in one transaction, and tells each what became of
+its rows. So nobody holds a thread while it waits who does not want to. A second thread watches the first: who has
+waited too long, for a store that does not answer, is told so. Both end when there is nothing to do for a while. On
 SQLite a lock file keeps the processes in turn, which is fairer and faster than the database's own busy waiting.
 
 A caller that is told Unavailable may send the same again: rows are known by their keys, so what was written after all
@@ -8,13 +10,14 @@ is a duplicate then.
 """
 
 import fcntl
+import logging
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from itertools import pairwise
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -28,10 +31,22 @@ LARGEST_QUEUE = 50_000
 LONGEST_WAIT = 10.0
 """Seconds after which a caller is told that the store is too slow."""
 PATIENCE_MS = 5000
-"""How long the leader waits for a lock that another process holds."""
+"""How long the writing thread waits for a lock that another process holds."""
+IDLE = 2.0
+"""Seconds without anything to write after which the threads end."""
+
+GATHER = 0.002
+"""Seconds that those just told have to come back: meanwhile they and the writing thread would wait for each other."""
 
 Append = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 """Writes rows and gives one outcome for each."""
+
+Found = list[Sequence[Any]] | Exception
+"""The outcomes of each part's rows, durable; or why there are none."""
+Done = Callable[[Found], None]
+"""Is told once what became of a caller's rows, by a thread that others wait for: it must neither wait nor raise."""
+
+_log = logging.getLogger(__name__)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -44,28 +59,17 @@ class Part(msgspec.Struct, frozen=True):
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """What one caller wants written, and what became of it.
-
-    It waits at a lock that others release, which costs a third of what an Event does.
-    """
+    """What one caller wants written, since when, and whom to tell; nobody once it is told."""
 
     parts: Sequence[Part]
     size: int
-    wake: threading.Lock = field(default_factory=threading.Lock)
-    leads: bool = False
-    answered: bool = False
-    gone: bool = False
-    then: "_Waiting | None" = None
-    outcomes: list[Sequence[Any]] | None = None
-    error: Exception | None = None
+    since: float
+    done: Done | None
 
-    def __post_init__(self) -> None:
-        self.wake.acquire()
-
-    @property
-    def done(self) -> bool:
-        """Whether its fate is known."""
-        return self.outcomes is not None or self.error is not None
+    def claim(self) -> Done | None:
+        """Whom to tell, for the one who asks first."""
+        done, self.done = self.done, None
+        return done
 
 
 class GroupCommit:
@@ -77,11 +81,15 @@ class GroupCommit:
         self._lock = threading.Lock()  # over all that follows
         self._queue: deque[_Waiting] = deque()
         self._queued = 0
-        self._led = False
+        self._batch: Sequence[_Waiting] = ()  # what is being written
         self._failing = False
+        self._pid = 0  # whose threads run; a fork has none of its parent's
+        self._wanted = 0  # so many callers wake the writing thread
+        self._wake = threading.Lock()
+        self._wake.acquire()
         self.committed: Callable[[int], None] | None = None
         """Is told of each transaction how many rows it wrote."""
-        self._writer: Writer | None = None  # the leader's, handed on from one to the next
+        self._writer: Writer | None = None
         self._sqlite = engine.dialect.name == "sqlite"
         self._turns = _Turns(f"{engine.url.database}.lock") if self._sqlite else None
         event.listen(engine, "engine_disposed", self._disposed)
@@ -105,7 +113,7 @@ class GroupCommit:
                 del _paths[engine]
         with self._lock:
             writer = None
-            if not self._led:
+            if not self._batch and not self._queue:
                 writer, self._writer = self._writer, None
         if writer is not None:
             writer.discard()
@@ -115,115 +123,128 @@ class GroupCommit:
 
         Raises Unavailable where the queue is full or the store does not answer.
         """
-        mine = _Waiting(parts, sum(len(part.rows) for part in parts))
-        try:
-            if not self._join(mine) and not mine.wake.acquire(timeout=self._longest_wait):
-                self._leave(mine)
-            if mine.leads:
-                self._lead(mine)
-        finally:
-            self._go(mine)
-        if mine.error is not None:
-            raise mine.error
-        if mine.outcomes is None:
-            raise Unavailable("The database is too slow just now")
-        return mine.outcomes
+        told: list[Found] = []
+        wake = threading.Lock()
+        wake.acquire()
 
-    def _join(self, mine: _Waiting) -> bool:
-        """Into the queue; whether it leads at once. Who is made the leader later is woken for it."""
+        def done(found: Found) -> None:
+            told.append(found)
+            wake.release()
+
+        self.submit(parts, done)
+        wake.acquire()
+        found = told[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def submit(self, parts: Sequence[Part], done: Done) -> None:
+        """Have rows written, all in one transaction, and tell `done` what became of them; this does not wait.
+
+        Raises Unavailable where the queue is full or the store does not answer; `done` is told nothing then.
+        """
+        mine = _Waiting(parts, sum(len(part.rows) for part in parts), monotonic(), done)
         with self._lock:
-            if self._led and self._failing:  # one asks whether the store is back; the others need not wait for that
+            if self._failing and (self._batch or self._queue):  # one asks whether the store is back
                 raise Unavailable("The database does not answer just now")
             if self._queue and self._queued + mine.size > self._largest_queue:
                 raise Unavailable("More events wait than can be written just now")
+            if self._pid != os.getpid():
+                self._start()
             self._queue.append(mine)
             self._queued += mine.size
-            mine.leads, self._led = not self._led, True
-            return mine.leads
+            enough = 0 < self._wanted <= len(self._queue)
+            if enough:
+                self._wanted = 0
+        if enough:
+            self._wake.release()
 
-    def _leave(self, mine: _Waiting) -> None:
-        """Out of the queue; who was taken by a leader meanwhile goes unanswered too, and who was made one leads."""
-        with self._lock:
-            if mine.leads:
-                mine.wake.acquire(blocking=False)  # it was released meanwhile, and will be again
-            elif mine in self._queue:
-                self._queue.remove(mine)
-                self._queued -= mine.size
-
-    def _lead(self, mine: _Waiting) -> None:
-        batch: list[_Waiting] = []
+    def _start(self) -> None:
+        writing = threading.Thread(target=self._write_on, name="writing", daemon=True)
+        watching = threading.Thread(target=self._watch, args=(writing,), name="watching the writing", daemon=True)
         try:
-            if self._turns is None:
+            writing.start()
+            self._pid = os.getpid()
+            watching.start()
+        except RuntimeError as error:  # a process that ends starts no more
+            raise Unavailable(f"Nothing can be written any more: {error}") from None
+
+    def _write_on(self) -> None:
+        while self._come(1, IDLE) or not self._ended():
+            batch, found = self._written()
+            with self._lock:
+                self._failing = bool(batch) and all(isinstance(each, Unavailable) for each in found)
+                self._batch = ()
+                there = len(self._queue)
+                untold = [*zip(map(_Waiting.claim, batch), found, strict=True)]
+            for done, each in untold:
+                _tell(done, each)
+            if self._turns is None and len(batch) > 1:  # on SQLite they come while its turn is waited for
+                self._come(there + len(batch), GATHER)
+
+    def _come(self, callers: int, seconds: float) -> bool:
+        """Whether so many wait to be written, now or within that time."""
+        with self._lock:
+            if len(self._queue) >= callers:
+                return True
+            self._wanted = callers
+        if self._wake.acquire(timeout=seconds):
+            return True
+        with self._lock:
+            come, self._wanted = not self._wanted, 0
+        if come:  # in this very moment: the last of them is about to say so
+            self._wake.acquire()
+        return come
+
+    def _ended(self) -> bool:
+        with self._lock:
+            if not self._queue:
+                self._pid = 0
+            return not self._queue
+
+    def _written(self) -> tuple[Sequence[_Waiting], Sequence[Found]]:
+        """All that waited, and what became of it."""
+        batch: Sequence[_Waiting] = ()
+        try:
+            with self._turns.one() if self._turns else nullcontext():
                 batch = self._take()
-                self._settle(batch)
-            else:
-                with self._turns.one():
-                    batch = self._take()
-                    self._settle(batch)
-        except BaseException as error:  # a leader that dies leaves nobody waiting
+                return batch, self._settled(batch)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, nobody is left waiting
             batch = batch or self._take()
             refusal = error if isinstance(error, OfferlabError) else Unavailable(f"Writing was broken off: {error!r}")
-            for waiting in batch:
-                if not waiting.done:
-                    waiting.error = refusal
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            self._hand_on(mine, batch)
+            return batch, [refusal] * len(batch)
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> Sequence[_Waiting]:
         with self._lock:
-            batch, self._queue, self._queued = list(self._queue), deque(), 0
-        return batch
+            self._batch, self._queue, self._queued = list(self._queue), deque(), 0
+            return self._batch
 
-    def _hand_on(self, mine: _Waiting, batch: list[_Waiting]) -> None:
-        """The lead to the first that waits, or to nobody; and an answer to each of the batch.
+    def _watch(self, writing: threading.Thread) -> None:
+        """Tell those who have waited too long that they have; those already taken may be written all the same."""
+        while writing.is_alive():
+            writing.join(self._longest_wait / 10)
+            before = monotonic() - self._longest_wait
+            with self._lock:
+                late = [waiting for waiting in self._batch if waiting.since < before]
+                while self._queue and self._queue[0].since < before:
+                    late.append(self._queue.popleft())
+                    self._queued -= late[-1].size
+                untold = [waiting.claim() for waiting in late]
+            for done in untold:
+                _tell(done, Unavailable("The database is too slow just now"))
 
-        On SQLite each wakes the next when it goes: all at once they would wait for the interpreter, and wake for it
-        once more. Elsewhere the next leader waits for no turn: before it takes what waits, all should be on their way.
-        """
-        others = [waiting for waiting in batch if waiting is not mine]
-        with self._lock:
-            self._failing = bool(batch) and all(isinstance(waiting.error, Unavailable) for waiting in batch)
-            self._led = bool(self._queue)
-            if self._queue:
-                self._queue[0].leads = True
-                self._queue[0].wake.release()
-            mine.answered = True
-            if self._turns is not None:
-                for waiting, then in pairwise([mine, *others]):
-                    waiting.then = then
-                return
-            for waiting in others:
-                waiting.answered = True
-                waiting.wake.release()
-
-    def _go(self, mine: _Waiting) -> None:
-        """Away, and the next one answered; who has gone before its answer came is passed over."""
-        with self._lock:
-            mine.gone = True
-            then = mine.then if mine.answered else None
-            while then is not None and then.gone:
-                then = then.then
-            if then is not None:
-                then.answered = True
-                then.wake.release()
-
-    def _settle(self, batch: list[_Waiting]) -> None:
+    def _settled(self, batch: Sequence[_Waiting]) -> list[Found]:
         """Write the batch at once; where that fails for what one caller sent, each caller's rows alone."""
         try:
-            self._commit(batch)
+            return [*self._commit(batch)]
         except Unavailable as refusal:
-            for waiting in batch:
-                waiting.error = refusal
+            return [refusal] * len(batch)
         except Exception as error:  # noqa: BLE001 - handed to the caller whose rows caused it
             if len(batch) == 1:
-                batch[0].error = error
-                return
-            for waiting in batch:
-                self._settle([waiting])
+                return [error]
+            return [found for waiting in batch for found in self._settled([waiting])]
 
-    def _commit(self, batch: list[_Waiting]) -> None:
+    def _commit(self, batch: Sequence[_Waiting]) -> list[list[Sequence[Any]]]:
         """The batch in one transaction; a line that was cut while it was idle is made anew, once."""
         while True:
             fresh = self._writer is None
@@ -240,10 +261,18 @@ class GroupCommit:
                     raise
                 if fresh or self._sqlite:
                     raise refusal from error
-        for waiting, found in zip(batch, outcomes, strict=True):  # only now is it durable
-            waiting.outcomes = found
         if self.committed is not None:
             self.committed(sum(waiting.size for waiting in batch))
+        return outcomes
+
+
+def _tell(done: Done | None, found: Found) -> None:
+    if done is None:  # it was told that it has waited too long
+        return
+    try:
+        done(found)
+    except Exception:  # noqa: BLE001 - it is its own, and others wait to be told
+        _log.exception("What became of its rows could not be told to a caller")
 
 
 def _write(conn: Connection, batch: Sequence[_Waiting]) -> list[list[Sequence[Any]]]:
@@ -264,29 +293,43 @@ def _write(conn: Connection, batch: Sequence[_Waiting]) -> list[list[Sequence[An
 
 
 class _Turns:
-    """A lock file that processes take in turn."""
+    """A lock file that processes take in turn.
+
+    Who has just had it would mostly be the first to take it again, before another has even woken up. So there is a
+    second one, for being the next: who has been waiting holds that one, and lets go of it when its turn has come.
+    """
 
     def __init__(self, path: str) -> None:
-        self._path, self._file, self._pid = path, -1, 0
+        self._path, self._pid = path, 0
+        self._turn = self._next = -1
 
     @contextmanager
     def one(self) -> Iterator[None]:
         """Wait for a turn, and have it; its end is the end of the block, or of the process."""
         try:
             if self._pid != os.getpid():  # a fork's lock would be its parent's
-                self._file, self._pid = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), os.getpid()
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+                self._turn, self._next = self._open(""), self._open(".next")
+                self._pid = os.getpid()
+            fcntl.flock(self._next, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(self._turn, fcntl.LOCK_EX)
+            finally:
+                fcntl.flock(self._next, fcntl.LOCK_UN)
         except OSError as error:
             raise Unavailable(f"The store cannot be locked: {error.strerror}") from None
         try:
             yield
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def _open(self, ending: str) -> int:
+        return os.open(self._path + ending, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def __del__(self) -> None:
         with suppress(Exception):  # at the very end there may be no os any more
             if self._pid == os.getpid():
-                os.close(self._file)
+                os.close(self._turn)
+                os.close(self._next)
 
 
 _paths: dict[Engine, GroupCommit] = {}

@@ -3,11 +3,12 @@
 import json
 import time
 from collections.abc import Iterator
+from queue import SimpleQueue
 
 import pytest
 import requests
 from flask import Flask
-from werkzeug.test import Client
+from werkzeug.test import Client, EnvironBuilder
 
 from experiments.service.settings import create_key
 from experiments.storage.database import connect, writing
@@ -15,6 +16,7 @@ from tests.api.test_contract import BAD_BODIES
 from tests.serving import Server, add_tenant
 from tests.shop import NOW, experiment, exposed, open_shop, order
 from webapp import create_app
+from webapp.api.intake import Reply
 from webapp.config import Settings
 from webapp.front import Front
 from webapp.lab import new_token
@@ -62,6 +64,17 @@ def test_both_doors_answer_alike(app: tuple[Flask, str], origin: str | None, key
         one, other = answers
         assert (one.status_code, one.data) == (other.status_code, other.data)
         assert dict(one.headers) == dict(other.headers)
+        later = sent(Front(flask), path, body, headers)
+        assert (later.status, later.body) == (one.status_code, one.data)
+        assert later.headers.items() <= dict(one.headers).items()
+
+
+def sent(front: Front, path: str, body: bytes, headers: dict[str, str]) -> Reply:
+    """The answer as the server has it, when it holds."""
+    answers: SimpleQueue[Reply] = SimpleQueue()
+    environ = EnvironBuilder(method="POST", path=path, data=body, headers=headers).get_environ()
+    assert front.send(environ, answers.put)
+    return answers.get(timeout=30)
 
 
 def test_a_body_in_chunks_is_read_as_any_other(server: Server) -> None:

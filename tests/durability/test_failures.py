@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import requests
 from sqlalchemy import func, select, text
 
 from experiments.storage.database import connect, reading
-from experiments.storage.tables import conversion, order_line
+from experiments.storage.tables import conversion, exposure, order_line
 from tests.conftest import sqlite_copy
 from tests.durability.killing import is_sound
 from tests.durability.load import Load, doubled, lost
@@ -136,6 +137,59 @@ def test_a_database_that_another_process_locks_is_a_503_until_it_lets_go(sqlite:
         wait_for_news(load)
     check(server, load)
     assert load.answers.slowest < 15
+
+
+def waiting(server: Server, key: str, number: int, threads: ThreadPoolExecutor) -> list[Future[requests.Response]]:
+    """So many assignments that are recorded, all on their way."""
+    began = threading.Barrier(number + 1)
+
+    def assign(n: int) -> requests.Response:
+        asked = {"visitor_id": f"w{n}", "placement": "cart", "context": {"product_id": "A1"}}
+        began.wait()
+        return requests.post(
+            f"{server.url}/v1/assignments", json=asked, headers={"Authorization": f"Bearer {key}"}, timeout=30
+        )
+
+    found = [threads.submit(assign, n) for n in range(number)]
+    began.wait()
+    return found
+
+
+def test_who_waits_for_a_commit_keeps_nobody_else_from_an_answer(template: Path, tmp_path: Path) -> None:
+    """More wait than the worker has threads, and what needs no commit is answered at once."""
+    server, key = serve_shop(sqlite_copy(template, tmp_path), tmp_path, workers=1)
+    other = sqlite3.connect(server.database_url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(80) as threads:
+        recorded = waiting(server, key, 80, threads)
+        for n in range(20):
+            asked = {"visitor_id": f"x{n}", "placement": "cart", "record": False}
+            assert Client(server.url, key).post("/v1/assignments", asked).ok
+        assert not any(each.done() for each in recorded)
+        other.execute("ROLLBACK")
+        assert [each.result().status_code for each in recorded] == [200] * 80
+    other.close()
+    engine = connect(server.database_url)
+    with reading(engine) as conn:
+        assert conn.scalar(select(func.count()).select_from(exposure)) == 80
+    engine.dispose()
+    assert server.stop() == 0, server.log.read_text()
+
+
+def test_sigterm_waits_for_what_is_about_to_be_durable(template: Path, tmp_path: Path) -> None:
+    server, key = serve_shop(sqlite_copy(template, tmp_path), tmp_path, workers=1)
+    other = sqlite3.connect(server.database_url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(30) as threads:
+        recorded = waiting(server, key, 30, threads)
+        time.sleep(1)  # until all of them have come
+        server.process.terminate()
+        time.sleep(0.5)
+        other.execute("ROLLBACK")
+        assert [each.result().status_code for each in recorded] == [200] * 30
+    assert server.process.wait(30) == 0, server.log.read_text()
+    assert other.execute("SELECT count(*) FROM exposure").fetchone() == (30,)
+    other.close()
 
 
 def test_a_table_that_is_locked_on_postgresql_is_a_503_until_it_is_free(postgres_database: str, tmp_path: Path) -> None:

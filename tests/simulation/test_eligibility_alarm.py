@@ -20,7 +20,7 @@ from experiments.catalogue import parse_product
 from experiments.context import ContextInput
 from experiments.moment import SECOND, Micros
 from experiments.service.eligibility import Refusals
-from experiments.service.recording import record_exposure
+from experiments.service.recording import exposure_recording
 from experiments.service.serving import AssignmentRequest, decide, exposure, resolve_variants
 from experiments.service.settings import store_products
 from experiments.service.snapshot import StorefrontView
@@ -84,7 +84,7 @@ def run(shop: Shop, key: str, ask: Ask, cause: Cause) -> Check | None:
         tried: Trace = []
         made = ask(view, request, now, tried)
         if (shown := exposure(view, request, made, now)) is not None:
-            record_exposure(writer, view, shown, now)
+            exposure_recording(view, shown, now).write(writer)
         refusals.note(Unit(request.visitor_id), tried, now)
         buys = made.variant is not None and made.variant.key == "bundle" and drawn.random() < BUYS
         if cause == "stock" and buys and left:

@@ -12,7 +12,7 @@ from experiments.assignment import Assignment, Trace, Unit
 from experiments.context import ContextInput
 from experiments.moment import Micros
 from experiments.service.eligibility import Refusals
-from experiments.service.recording import record_exposure
+from experiments.service.recording import exposure_recording
 from experiments.service.serving import AssignmentRequest, decide, exposure
 from experiments.storage.database import reading, writing
 from experiments.storage.eventwriter import EventWriter
@@ -37,7 +37,7 @@ def visit(shop: Shop, refusals: Refusals, units: range, product_id: str, now: Mi
         tried: Trace = []
         made = met[f"v{n}"] = decide(view, request, now, lambda rule, unit: None, tried=tried)
         if (shown := exposure(view, request, made, now)) is not None:
-            record_exposure(writer, view, shown, now)
+            exposure_recording(view, shown, now).write(writer)
         refusals.note(Unit(f"v{n}"), tried, now)
     return met
 

@@ -1,18 +1,23 @@
-"""Whoever waits is answered: by a commit, by a refusal, in bounded time, whatever becomes of the leader."""
+"""Whoever waits is answered: by a commit, by a refusal, in bounded time, whatever becomes of the write."""
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
 from experiments.errors import Unavailable
+from experiments.storage import groupcommit
 from experiments.storage.database import connect, writing
-from experiments.storage.groupcommit import GroupCommit, Part, _Waiting
+from experiments.storage.groupcommit import Done, Found, GroupCommit, Part, _Turns
 
 
 @pytest.fixture
@@ -74,53 +79,116 @@ class Gate:
 def test_what_one_caller_sent_fails_alone(table: Engine) -> None:
     commits, gate = GroupCommit(table), Gate()
     with ThreadPoolExecutor(8) as threads:
-        leader = threads.submit(commits.write, [part([0], gate)])
+        first = threads.submit(commits.write, [part([0], gate)])
         assert gate.begun.wait(30)
         others = [threads.submit(commits.write, [part([n])]) for n in (1, 2, 0, 3)]  # 0 is there by then
         while len(commits._queue) < 4:
             pass
         gate.open.set()
-        assert leader.result(30) == [[0]]
+        assert first.result(30) == [[0]]
         assert [n for n, other in zip((1, 2, 0, 3), others, strict=True) if other.exception(30)] == [0]
     assert numbers(table) == [0, 1, 2, 3]
 
 
-def test_a_leader_that_dies_leaves_nobody_waiting(table: Engine) -> None:
+def test_a_write_that_dies_leaves_nobody_waiting(table: Engine) -> None:
     def die() -> None:
         raise SystemExit
 
     commits, gate = GroupCommit(table), Gate(die)
     with ThreadPoolExecutor(4) as threads:
-        leader = threads.submit(commits.write, [part([1], gate)])
+        first = threads.submit(commits.write, [part([1], gate)])
         assert gate.begun.wait(30)
-        follower = threads.submit(commits.write, [part([2])])
+        second = threads.submit(commits.write, [part([2])])
         while not commits._queue:
             pass
         gate.open.set()
-        assert isinstance(leader.exception(30), SystemExit)
-        assert follower.result(30) == [[2]]
+        assert isinstance(first.exception(30), Unavailable)
+        assert second.result(30) == [[2]]
     assert commits.write([part([3])]) == [[3]]
     assert numbers(table) == [2, 3]
 
 
 def test_who_waits_too_long_is_told_so_and_may_send_it_again(table: Engine) -> None:
     commits, gate = GroupCommit(table, longest_wait=0.1), Gate()
+    told: list[Found] = []
     with ThreadPoolExecutor(4) as threads:
-        leader = threads.submit(commits.write, [part([1], gate)])
+        first = threads.submit(commits.write, [part([1], gate)])
         assert gate.begun.wait(30)
+        commits.submit([part([2])], told.append)
         with pytest.raises(Unavailable) as refusal:
-            commits.write([part([2])])
+            commits.write([part([3])])
         assert refusal.value.retry_after >= 1
+        assert isinstance(first.exception(30), Unavailable), "it may be written all the same"
         gate.open.set()
-        assert leader.result(30) == [[1]]
+    assert commits.write([part([3])]) == [[3]]
+    assert [type(found) for found in told] == [Unavailable], "once, and no more when the gate opens"
+    assert numbers(table) == [1, 3], "who had not been taken is not written"
+
+
+def test_whoever_does_not_wait_is_told_once_it_is_durable(table: Engine) -> None:
+    commits = GroupCommit(table)
+    told: SimpleQueue[tuple[int, Found, list[int]]] = SimpleQueue()
+
+    def tells(n: int) -> Done:
+        return lambda found: told.put((n, found, numbers(table)))
+
+    for n in range(20):
+        commits.submit([part([n]), part([100 + n], group=1)], tells(n))
+    for n in range(20):
+        who, found, there = told.get(timeout=30)
+        assert (who, found) == (n, [[n], [100 + n]])
+        assert {n, 100 + n} <= set(there)
+    assert told.empty()
+
+
+def test_a_caller_that_cannot_be_told_keeps_no_other_from_it(table: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(found: Found) -> None:
+        raise ValueError("away")
+
+    commits = GroupCommit(table)
+    commits.submit([part([1])], fail)
     assert commits.write([part([2])]) == [[2]]
     assert numbers(table) == [1, 2]
+    assert "could not be told" in caplog.text
+
+
+def test_its_threads_end_when_there_is_nothing_to_do_and_come_back(
+    table: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groupcommit, "IDLE", 0.01)
+    commits, before = GroupCommit(table, longest_wait=0.1), set(threading.enumerate())
+    for n in range(3):
+        assert commits.write([part([n])]) == [[n]]
+        until = time.monotonic() + 30
+        while set(threading.enumerate()) - before:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    assert numbers(table) == [0, 1, 2]
+
+
+def test_while_the_store_is_away_one_asks_and_the_others_are_told_at_once(table: Engine) -> None:
+    def away() -> None:
+        raise OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
+
+    commits, gate = GroupCommit(table), Gate(away)
+    gate.open.set()
+    with pytest.raises(Unavailable):
+        commits.write([part([1], gate)])
+    again = Gate()
+    with ThreadPoolExecutor(1) as threads:
+        asks = threads.submit(commits.write, [part([2], again)])
+        assert again.begun.wait(30)
+        with pytest.raises(Unavailable, match="just now"):
+            commits.submit([part([3])], lambda found: None)
+        again.open.set()
+        assert asks.result(30) == [[2]]
+    assert commits.write([part([3])]) == [[3]]
 
 
 def test_a_full_queue_refuses_at_once(table: Engine) -> None:
     commits, gate = GroupCommit(table, largest_queue=10), Gate()
     with ThreadPoolExecutor(4) as threads:
-        leader = threads.submit(commits.write, [part([1], gate)])
+        first = threads.submit(commits.write, [part([1], gate)])
         assert gate.begun.wait(30)
         waiting = threads.submit(commits.write, [part(list(range(10, 20)))])
         while not commits._queue:
@@ -128,7 +196,7 @@ def test_a_full_queue_refuses_at_once(table: Engine) -> None:
         with pytest.raises(Unavailable):
             commits.write([part([99])])
         gate.open.set()
-        assert leader.result(30) == [[1]]
+        assert first.result(30) == [[1]]
         assert waiting.result(30) == [list(range(10, 20))]
 
 
@@ -140,38 +208,36 @@ def test_a_line_that_was_cut_is_made_anew(table: Engine) -> None:
     cut = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
                " AND pid <> pg_backend_pid()")  # fmt: skip
     with ThreadPoolExecutor(4) as threads:
-        leader = threads.submit(commits.write, [part([1], gate)])
+        first = threads.submit(commits.write, [part([1], gate)])
         assert gate.begun.wait(30)
         follower = threads.submit(commits.write, [part([2])])  # takes over the leader's line, which is cut meanwhile
         with other.connect() as conn:
             conn.execute(cut)
         gate.open.set()
-        assert isinstance(leader.exception(30), Unavailable)
+        assert isinstance(first.exception(30), Unavailable)
         assert follower.result(30) == [[2]]
         assert commits.write([part([3])]) == [[3]]
     other.dispose()
     assert numbers(table) == [2, 3]
 
 
-@given(stays=st.lists(st.booleans(), max_size=12))
-def test_whoever_still_waits_is_answered_whoever_has_gone(stays: list[bool]) -> None:
-    commits = GroupCommit(create_engine("sqlite://"))
-    leader, *batch = [_Waiting([], 0) for _ in range(len(stays) + 1)]
-    for waiting, there in zip(batch, stays, strict=True):
-        if not there:
-            commits._go(waiting)
-    commits._hand_on(leader, [*batch, leader])
-    assert not any(waiting.answered for waiting in batch), "one after the other"
-    commits._go(leader)
-    for waiting in [waiting for waiting, there in zip(batch, stays, strict=True) if there]:
-        assert waiting.wake.acquire(blocking=False)
-        commits._go(waiting)
-    assert [waiting.answered for waiting in batch] == stays
+def test_who_has_had_its_turn_waits_for_the_others(tmp_path: Path) -> None:
+    """Two that want it all the time; by the lock file alone one of them would have it hundreds of times in a row."""
+    took: list[int] = []
+    ends = time.monotonic() + 0.5
 
+    def take(who: int) -> None:
+        turns = _Turns(str(tmp_path / "turns"))
+        while time.monotonic() < ends:
+            with turns.one():
+                took.append(who)
+                time.sleep(0.0005)
 
-def test_where_no_turns_are_taken_all_are_answered_at_once() -> None:
-    commits = GroupCommit(create_engine("sqlite://"))
-    commits._turns = None  # as on PostgreSQL
-    leader, *batch = [_Waiting([], 0) for _ in range(5)]
-    commits._hand_on(leader, [*batch, leader])
-    assert all(waiting.answered and waiting.wake.acquire(blocking=False) for waiting in batch)
+    threads = [threading.Thread(target=take, args=(who,)) for who in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    both = took[took.index(1 - took[0]) : -max(2, [*reversed(took)].index(1 - took[-1]) + 1)]
+    assert len(both) > 20
+    assert max(len([*run]) for _, run in groupby(both)) <= 3

@@ -15,7 +15,7 @@ from experiments.importing.events import Fill
 from experiments.importing.rowfile import RowFile
 from experiments.service.erasing import erase, person_data, person_of
 from experiments.service.importing import import_exposures
-from experiments.service.recording import exposure_row, record_exposure
+from experiments.service.recording import exposure_recording, exposure_row
 from experiments.service.serving import AssignmentRequest, decide, exposure
 from experiments.storage.database import reading, writing
 from experiments.storage.eventwriter import EventWriter
@@ -48,7 +48,7 @@ def test_an_assignment_keeps_what_its_request_told(shop: Shop) -> None:
     made = decide(shop.view, request, NOW, lambda _rule, _unit: None)
     met = exposure(shop.view, request, made, NOW, PHONE)
     assert met is not None
-    record_exposure(EventWriter(shop.engine), shop.view, met, NOW)
+    exposure_recording(shop.view, met, NOW).write(EventWriter(shop.engine))
     assert kept(shop, "v1") == ("mobile", "Mugs", 3_100, '{"country":"DE"}')
 
 

@@ -3,7 +3,8 @@
 The functions know no Flask: the routes below hand them headers and bytes, and so can any other door.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -14,16 +15,18 @@ from experiments.moment import Micros
 from experiments.service.capping import counted
 from experiments.service.recording import (
     Receipt,
+    Recording,
+    exposure_recording,
+    link_recording,
     quarantine,
-    record_conversions,
-    record_exposure,
-    record_exposures,
-    record_link,
+    read_conversions,
+    read_exposures,
 )
 from experiments.service.serving import AssignmentRequest, answer, explanation, exposure
 from experiments.shape import decode
 from experiments.storage.database import reading
-from experiments.storage.eventlog import held_variant
+from experiments.storage.eventlog import Outcome, held_variant
+from experiments.storage.eventwriter import EventWriter
 from experiments.storage.quarantine import Refused
 from webapp.auth import Access, Headers, access
 from webapp.errors import PROBLEM_JSON, TooLarge, UnsupportedMedia, encode, problem_of
@@ -54,20 +57,73 @@ class Reply(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
 
 
+class Later(msgspec.Struct, frozen=True):
+    """An answer that holds once something is recorded."""
+
+    recording: Recording
+    told: Callable[[Receipt], object]
+
+
 Handler = Callable[[Lab, Access, Call], object]
+"""Gives what is answered as JSON, or Later."""
 
 
 def handle(lab: Lab, handler: Handler, call: Call) -> Reply:
-    """The handler's answer as JSON, or the error that stopped it in the one error shape."""
+    """The handler's answer as JSON, or the error that stopped it in the one error shape; what it records is durable."""
+    found = begin(lab, handler, call)
+    return found.wait() if isinstance(found, Pending) else found
+
+
+def begin(lab: Lab, handler: Handler, call: Call) -> "Reply | Pending":
+    """As `handle`, as far as it goes without waiting for what is to be durable."""
     cors = cors_headers(call.headers.get("Origin"))
     try:
         caller = access(lab.snapshots, call.headers, call.now, call.query)
         check_readable(lab, call)
-        body = encode(handler(lab, caller, call))
+        told = handler(lab, caller, call)
+        return Pending(lab.writer, told, cors) if isinstance(told, Later) else _reply(told, cors)
     except Exception as error:  # noqa: BLE001 - whatever happened, the caller gets the one error shape
-        status, headers, shape = problem_of(error)
-        return Reply(status, encode(shape), {"Content-Type": PROBLEM_JSON} | headers | cors)
-    return Reply(200, body, {"Content-Type": "application/json"} | cors)
+        return _problem(error, cors)
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """An answer that waits for something to be durable."""
+
+    writer: EventWriter
+    later: Later
+    cors: dict[str, str]
+
+    def wait(self) -> Reply:
+        """The answer, when it holds."""
+        try:
+            return _reply(self.later.told(self.later.recording.write(self.writer)), self.cors)
+        except Exception as error:  # noqa: BLE001 - as in `begin`
+            return _problem(error, self.cors)
+
+    def send(self, send: Callable[[Reply], None]) -> None:
+        """Have the answer sent when it holds, by the thread that made it so."""
+        given = self.later.recording
+        try:
+            self.writer.submit(given.storefront_id, given.given, given.at, lambda found: send(self._reply(found)))
+        except Exception as error:  # noqa: BLE001 - as in `begin`
+            send(_problem(error, self.cors))
+
+    def _reply(self, found: Sequence[Outcome] | Exception) -> Reply:
+        if isinstance(found, Exception):
+            return _problem(found, self.cors)
+        try:
+            return _reply(self.later.told(self.later.recording.receipt(found)), self.cors)
+        except Exception as error:  # noqa: BLE001 - as in `begin`
+            return _problem(error, self.cors)
+
+
+def _reply(told: object, cors: dict[str, str]) -> Reply:
+    return Reply(200, encode(told), {"Content-Type": "application/json"} | cors)
+
+
+def _problem(error: Exception, cors: dict[str, str]) -> Reply:
+    status, headers, shape = problem_of(error)
+    return Reply(status, encode(shape), {"Content-Type": PROBLEM_JSON} | headers | cors)
 
 
 def check_readable(lab: Lab, call: Call) -> None:
@@ -96,21 +152,24 @@ def assignments(lab: Lab, caller: Access, call: Call) -> object:
         check_store(lab)
         made = counted(lab.engine, caller.view, request.visitor_id, made, call.now)
         tried.append(made)
+    recording = _recording(lab, caller, call, request, made) if request.record else None
     if request.record:
-        _record(lab, caller, call, request, made)
         lab.refusals.note(Unit(request.visitor_id, request.customer_id), trace or tried, call.now)
     told = answer(request, made)
     # beside the offer, which is the same for every visitor and over every protocol
     told.update(proofs(lab, caller, request.visitor_id, made, call.now))
-    return told if trace is None else told | {"steps": explanation(caller.view, request, made, trace, call.now)}
+    if trace is not None:
+        told["steps"] = explanation(caller.view, request, made, trace, call.now)
+    return told if recording is None else Later(recording, lambda _: told)
 
 
-def _record(lab: Lab, caller: Access, call: Call, request: AssignmentRequest, made: Assignment) -> None:
-    """Keep that this unit met its variant; nothing where it is in no comparison."""
+def _recording(lab: Lab, caller: Access, call: Call, request: AssignmentRequest, made: Assignment) -> Recording | None:
+    """That this unit met its variant; None where it is in no comparison."""
     met = exposure(caller.view, request, made, call.now, signals_of(caller, call.headers).user_agent)
-    if met is not None:
-        check_store(lab)
-        record_exposure(lab.writer, caller.view, met, call.now)
+    if met is None:
+        return None
+    check_store(lab)
+    return exposure_recording(caller.view, met, call.now)
 
 
 def check_store(lab: Lab) -> None:
@@ -142,14 +201,16 @@ def exposures(lab: Lab, caller: Access, call: Call) -> object:
     """Record one exposure or an array of them."""
     check_store(lab)
     raws, alone = _kept_raws(lab, caller, call, "exposures")
-    return _receipt(record_exposures(lab.writer, caller.view, raws, call.now), alone=alone)
+    recording = read_exposures(caller.view, raws, call.now, source="exposures")
+    return Later(recording, partial(_receipt, alone=alone))
 
 
 def conversions(lab: Lab, caller: Access, call: Call) -> object:
     """Record one conversion or an array of them."""
     check_store(lab)
     raws, alone = _kept_raws(lab, caller, call, "conversions")
-    return _receipt(record_conversions(lab.writer, caller.view, raws, call.now, new_id), alone=alone)
+    recording = read_conversions(lab.writer, caller.view, raws, call.now, new_id, source="conversions")
+    return Later(recording, partial(_receipt, alone=alone))
 
 
 class IdentityInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,8 +224,8 @@ def identities(lab: Lab, caller: Access, call: Call) -> object:
     """Tie a visitor to a customer, as at login."""
     given = decode(call.body, IdentityInput)
     check_store(lab)
-    receipt = record_link(lab.writer, caller.view, given.visitor_id, given.customer_id, call.now)
-    return _receipt(receipt, alone=True)
+    recording = link_recording(caller.view, given.visitor_id, given.customer_id, call.now)
+    return Later(recording, partial(_receipt, alone=True))
 
 
 def _kept_raws(lab: Lab, caller: Access, call: Call, source: str) -> tuple[list[bytes], bool]:

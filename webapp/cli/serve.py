@@ -1,6 +1,7 @@
 """`offerlab serve`."""
 
 import atexit
+import gc
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from webapp.front import Front
 
 
-REQUESTS, WAITING = 24, 512
+REQUESTS, WAITING = 12, 512
 """Requests that a worker works on at once, and that may wait; the streams that it holds come on top."""
 STOPS_WITHIN = 5
 """Seconds that a worker has to answer what was asked; the server waits so long for connections that are only kept."""
@@ -70,6 +71,8 @@ def build() -> "Front":
     streams = app.extensions["offerlab.streams"]
     atexit.register(Pulse(app.extensions["offerlab"], streams).close)
     _on_stop_signal(streams.close)
+    gc.collect()
+    gc.freeze()  # what lives as long as the process is not gone through again: a tenth of a second each time
     return Front(app)
 
 

@@ -13,10 +13,10 @@ from experiments.money import to_decimal
 from experiments.service.recording import (
     Receipt,
     Rejection,
+    link_recording,
     quarantine,
     record_conversions,
     record_exposures,
-    record_link,
 )
 from experiments.service.snapshot import StorefrontView
 from experiments.storage.database import reading
@@ -78,7 +78,7 @@ def record_messages(
             rejected.append(Rejection(index, Malformed.code, str(error)))
     total = Receipt()
     for link in links:
-        total += record_link(store.writer, view, link.visitor_id, link.customer_id, received)
+        total += link_recording(view, link.visitor_id, link.customer_id, received).write(store.writer)
     total += _placed(exposures, lambda raws: record_exposures(
         store.writer, view, raws, received, source=store.source("exposures")))  # fmt: skip
     total += _converted(store, view, conversions, received)
