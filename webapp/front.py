@@ -81,8 +81,8 @@ class Front:
         return True
 
     def _send(self, reply: Reply, route: str, started: int, send: Send) -> None:
-        send(reply)
         self._answered(route, "POST", reply.status, started)
+        send(reply)
 
     def _begin(self, environ: Environ) -> tuple[Reply | Pending, str, int] | None:
         """A hot route's answer, its route, and when it was begun; None where the request is Flask's to answer."""

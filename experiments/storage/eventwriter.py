@@ -29,7 +29,7 @@ class Intake(msgspec.Struct, frozen=True):
     refused: Sequence[Refused] = ()
 
 
-Done = Callable[[Sequence[Outcome] | Exception], None]
+Told = Callable[[Sequence[Outcome] | Exception], None]
 """Is told once what became of one call's events; it must neither wait nor raise."""
 
 
@@ -68,21 +68,21 @@ class EventWriter:
         started = perf_counter_ns()
         return self._written(given, self._commits.write(parts), started)
 
-    def submit(self, storefront_id: StorefrontId, given: Intake, received_at: Micros, done: Done) -> None:
-        """As `write`, without waiting: `done` is told the outcomes, or why there are none.
+    def submit(self, storefront_id: StorefrontId, given: Intake, received_at: Micros, told: Told) -> None:
+        """As `write`, without waiting: `told` is called with the outcomes, or why there are none.
 
-        Raises Unavailable where it is known at once that nothing can be written; `done` is told nothing then.
+        Raises Unavailable where it is known at once that nothing can be written; `told` is not called then.
         """
         started = perf_counter_ns()
 
         def settled(found: Found) -> None:
-            done(found if isinstance(found, Exception) else self._written(given, found, started))
+            told(found if isinstance(found, Exception) else self._written(given, found, started))
 
         parts = _parts(storefront_id, given, received_at)
         if parts:
             self._commits.submit(parts, settled)
         else:
-            done(())
+            told(())
 
     def _written(self, given: Intake, found: Sequence[Sequence[Outcome]], started: int) -> Sequence[Outcome]:
         counted = found[:-1] if given.refused else found

@@ -89,7 +89,7 @@ class GroupCommit:
         self._wake.acquire()
         self.committed: Callable[[int], None] | None = None
         """Is told of each transaction how many rows it wrote."""
-        self._writer: Writer | None = None
+        self._writer: Writer | None = None  # the writing thread's, while it writes
         self._sqlite = engine.dialect.name == "sqlite"
         self._turns = _Turns(f"{engine.url.database}.lock") if self._sqlite else None
         event.listen(engine, "engine_disposed", self._disposed)
@@ -170,6 +170,14 @@ class GroupCommit:
             raise Unavailable(f"Nothing can be written any more: {error}") from None
 
     def _write_on(self) -> None:
+        try:
+            self._write_until_idle()
+        except BaseException:  # never seen; whoever comes next gets a new thread
+            with self._lock:
+                self._pid = 0
+            raise
+
+    def _write_until_idle(self) -> None:
         while self._come(1, IDLE) or not self._ended():
             batch, found = self._written()
             with self._lock:

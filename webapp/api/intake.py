@@ -95,20 +95,22 @@ class Pending(msgspec.Struct, frozen=True):
 
     def wait(self) -> Reply:
         """The answer, when it holds."""
+        given = self.later.recording
         try:
-            return _reply(self.later.told(self.later.recording.write(self.writer)), self.cors)
+            found = self.writer.write(given.storefront_id, given.given, given.at)
         except Exception as error:  # noqa: BLE001 - as in `begin`
             return _problem(error, self.cors)
+        return self._answer(found)
 
     def send(self, send: Callable[[Reply], None]) -> None:
         """Have the answer sent when it holds, by the thread that made it so."""
         given = self.later.recording
         try:
-            self.writer.submit(given.storefront_id, given.given, given.at, lambda found: send(self._reply(found)))
+            self.writer.submit(given.storefront_id, given.given, given.at, lambda found: send(self._answer(found)))
         except Exception as error:  # noqa: BLE001 - as in `begin`
             send(_problem(error, self.cors))
 
-    def _reply(self, found: Sequence[Outcome] | Exception) -> Reply:
+    def _answer(self, found: Sequence[Outcome] | Exception) -> Reply:
         if isinstance(found, Exception):
             return _problem(found, self.cors)
         try:
