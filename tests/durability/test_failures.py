@@ -162,7 +162,7 @@ def test_who_waits_for_a_commit_keeps_nobody_else_from_an_answer(template: Path,
     other.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(80) as threads:
         recorded = waiting(server, key, 80, threads)
-        for n in range(20):
+        for n in range(10):
             asked = {"visitor_id": f"x{n}", "placement": "cart", "record": False}
             assert Client(server.url, key).post("/v1/assignments", asked).ok
         assert not any(each.done() for each in recorded)
@@ -182,7 +182,7 @@ def test_sigterm_waits_for_what_is_about_to_be_durable(template: Path, tmp_path:
     other.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(30) as threads:
         recorded = waiting(server, key, 30, threads)
-        time.sleep(1)  # until all of them have come
+        time.sleep(2)  # until all of them have come
         server.process.terminate()
         time.sleep(0.5)
         other.execute("ROLLBACK")

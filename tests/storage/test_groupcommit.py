@@ -1,11 +1,11 @@
 """Whoever waits is answered: by a commit, by a refusal, in bounded time, whatever becomes of the write."""
 
+import fcntl
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -119,6 +119,7 @@ def test_who_waits_too_long_is_told_so_and_may_send_it_again(table: Engine) -> N
             commits.write([part([3])])
         assert refusal.value.retry_after >= 1
         assert isinstance(first.exception(30), Unavailable), "it may be written all the same"
+        commits._longest_wait = 30
         gate.open.set()
     assert commits.write([part([3])]) == [[3]]
     assert [type(found) for found in told] == [Unavailable], "once, and no more when the gate opens"
@@ -156,7 +157,7 @@ def test_its_threads_end_when_there_is_nothing_to_do_and_come_back(
     table: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(groupcommit, "IDLE", 0.01)
-    commits, before = GroupCommit(table, longest_wait=0.1), set(threading.enumerate())
+    commits, before = GroupCommit(table), set(threading.enumerate())
     for n in range(3):
         assert commits.write([part([n])]) == [[n]]
         until = time.monotonic() + 30
@@ -210,7 +211,7 @@ def test_a_line_that_was_cut_is_made_anew(table: Engine) -> None:
     with ThreadPoolExecutor(4) as threads:
         first = threads.submit(commits.write, [part([1], gate)])
         assert gate.begun.wait(30)
-        follower = threads.submit(commits.write, [part([2])])  # takes over the leader's line, which is cut meanwhile
+        follower = threads.submit(commits.write, [part([2])])  # goes over the same line, which is cut meanwhile
         with other.connect() as conn:
             conn.execute(cut)
         gate.open.set()
@@ -221,23 +222,31 @@ def test_a_line_that_was_cut_is_made_anew(table: Engine) -> None:
     assert numbers(table) == [2, 3]
 
 
-def test_who_has_had_its_turn_waits_for_the_others(tmp_path: Path) -> None:
-    """Two that want it all the time; by the lock file alone one of them would have it hundreds of times in a row."""
-    took: list[int] = []
-    ends = time.monotonic() + 0.5
+def test_who_has_had_its_turn_lets_those_go_first_who_wait(tmp_path: Path) -> None:
+    ours, theirs = _Turns(str(tmp_path / "turns")), _Turns(str(tmp_path / "turns"))
+    for _ in range(50):
+        took: list[str] = []
 
-    def take(who: int) -> None:
-        turns = _Turns(str(tmp_path / "turns"))
-        while time.monotonic() < ends:
-            with turns.one():
-                took.append(who)
-                time.sleep(0.0005)
+        def take(took: list[str] = took) -> None:
+            with theirs.one():
+                took.append("they")
 
-    threads = [threading.Thread(target=take, args=(who,)) for who in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    both = took[took.index(1 - took[0]) : -max(2, [*reversed(took)].index(1 - took[-1]) + 1)]
-    assert len(both) > 20
-    assert max(len([*run]) for _, run in groupby(both)) <= 3
+        other = threading.Thread(target=take)
+        with ours.one():
+            other.start()
+            until = time.monotonic() + 30
+            while not is_held(tmp_path / "turns.next"):
+                assert time.monotonic() < until
+        with ours.one():
+            took.append("we again")
+        other.join()
+        assert took == ["they", "we again"]
+
+
+def is_held(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
