@@ -3,10 +3,8 @@
 It can be told to answer wrongly, to be somebody else, to change its keys, and to be away.
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -19,7 +17,6 @@ from authlib.oidc.core.grants import OpenIDCode
 from flask import Flask, redirect, request
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
-from werkzeug.serving import make_server
 
 CLIENT_ID, CLIENT_SECRET = "offerlab-tests", "a secret between the two"
 
@@ -235,17 +232,3 @@ class _Tokens(OpenIDCode):
         if self.provider.sign is not None:
             return self.provider.sign(claims)
         return str(jwt.encode({"alg": "RS256", "kid": made.header["kid"]}, claims, key))
-
-
-@contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """An application on a port of its own."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

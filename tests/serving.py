@@ -1,16 +1,20 @@
-"""The real server, on a free port, in its own process."""
+"""The real server, on a free port, in its own process; or an application in this one, for what only asks it."""
 
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import requests
 from sqlalchemy import Engine
+from werkzeug.serving import make_server
 
 from experiments.service.settings import create_key
 from experiments.storage.database import connect, writing
@@ -112,3 +116,17 @@ def add_tenant(server: Server, name: str) -> Tenant:
             break
         time.sleep(0.1)
     return Tenant(name, engine, clients["public"], clients["secret"], clients["admin"])
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """An application in threads of this process, on a port of its own."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

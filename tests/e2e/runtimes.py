@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.chromium import CHROMIUM
+
 HERE = Path(__file__).parent
 NODE = shutil.which("node")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TYPES = {".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".cjs": "text/javascript"}
 
 

@@ -9,18 +9,20 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
 from experiments.demo import storefront
 from experiments.service.settings import create_key
 from experiments.storage.database import connect, writing
 from experiments.storage.keys import KeyKind
 from experiments.storage.storefronts import get_storefront
+from tests.chromium import headless, needs_chromium
 from tests.conftest import sqlite_copy
-from tests.e2e.runtimes import CHROMIUM
 from tests.serving import Client, Server, start_server
 from webapp.clock import now
 from webapp.lab import new_token
+
+pytestmark = needs_chromium
 
 FEW = 0.02
 """Of the demo's shoppers: enough for every page to have its experiment."""
@@ -37,9 +39,7 @@ KINDS: tuple[KeyKind, ...] = ("public", "secret", "admin")
 
 @pytest.fixture(autouse=True)
 def _runtimes() -> None:
-    """Node is not needed here, a browser is."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
+    """Node is not needed here."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,8 @@ def demo(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Headless Chromium."""
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+    with headless() as launched:
         yield launched
-        launched.close()
 
 
 @dataclass

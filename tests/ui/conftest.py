@@ -8,6 +8,7 @@ from werkzeug.test import TestResponse
 
 from experiments.service.settings import create_key
 from experiments.storage.database import writing
+from tests.serving import serving
 from tests.shop import Shop, open_shop
 from tests.ui.browser import Browser
 from webapp import create_app
@@ -22,6 +23,13 @@ def app(sqlite_url: str) -> Iterator[Flask]:
     made = create_app(Settings(database_url=sqlite_url, secret_key="for tests only"))
     yield made
     made.extensions["offerlab"].close()
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    """Where the application is served, for real browsers."""
+    with serving(app) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,44 +1,32 @@
 """The header in a real browser: one row from 1024 pixels up in every language, without scripts, by the keyboard."""
 
-import threading
 from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from flask import Flask
 from sqlalchemy import update
-from werkzeug.serving import make_server
 
 from experiments.service.people import add_person
 from experiments.storage.database import writing
 from experiments.storage.tables import storefront
+from tests.chromium import Seat, assert_accessible, headless, needs_chromium, press, reach
 from tests.shop import Shop
 from tests.ui.browser import PASSWORD
-from tests.ui.chromium import CHROMIUM, Seat, assert_accessible, press, reach
 from webapp.clock import now
 from webapp.lab import new_token
 from webapp.ui.language import languages
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+pytestmark = needs_chromium
 HOME = "/s/shop/home"
 ROW = 60
 """Pixels: two rows are higher."""
 
 
 @pytest.fixture
-def seat(app: Flask) -> Iterator[Seat]:
-    """A browser, and the application on a port of its own."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    with playwright.sync_playwright() as played:
-        browser = played.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield Seat(browser, f"http://127.0.0.1:{server.server_port}")
-        browser.close()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def seat(address: str) -> Iterator[Seat]:
+    """A browser, and the application."""
+    with headless() as browser:
+        yield Seat(browser, address)
 
 
 @pytest.fixture

@@ -4,23 +4,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from experiments.service.people import add_person
 from experiments.storage.database import connect, reading, writing
 from experiments.storage.registry import Experiment, get_experiment
 from experiments.storage.users import Role
+from tests.chromium import Seat, assert_accessible, headless, needs_chromium, press, reach, write
 from tests.conftest import sqlite_copy
 from tests.serving import Server, start_server
 from tests.shop import Shop, experiment, open_shop
 from tests.ui.browser import PASSWORD
-from tests.ui.chromium import CHROMIUM, Seat, assert_accessible, press, reach, write
 from webapp.clock import now
 from webapp.lab import new_token
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    needs_chromium,
     # the driver of the browser closes its own pipes after the interpreter has looked
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
@@ -47,10 +47,8 @@ def _started(url: str, directory: Path) -> Server:
 
 @pytest.fixture(scope="module")
 def seat(server: Server) -> Iterator[Seat]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with headless() as browser:
         yield Seat(browser, server.url)
-        browser.close()
 
 
 @pytest.fixture(scope="module")

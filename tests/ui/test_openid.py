@@ -24,10 +24,11 @@ from experiments.storage.database import reading, writing
 from experiments.storage.keys import KeyKind
 from experiments.storage.registry import search_audit
 from experiments.storage.users import all_users, remove_user
-from tests.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider, serving
+from tests.chromium import assert_accessible, headless, needs_chromium
+from tests.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider
+from tests.serving import serving
 from tests.shop import Shop, open_shop
 from tests.ui.browser import PASSWORD, Browser
-from tests.ui.chromium import CHROMIUM, assert_accessible
 from webapp import create_app
 from webapp.clock import now
 from webapp.config import Settings, load
@@ -625,13 +626,11 @@ def test_settings_that_cannot_be_used_are_named(name: str, text: str) -> None:
         openid(GIVEN | {"OFFERLAB_OIDC_ROLE_CLAIM": "groups", "OFFERLAB_OIDC_ROLES": "pm=boss"})
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@needs_chromium
 def test_a_browser_goes_there_and_back(open_world: Callable[..., World], provider: Provider) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
     provider.ends_sessions = True
     world = open_world(NEWCOMERS)
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with headless() as browser:
         for width, scheme in ((1280, "light"), (360, "dark")):
             context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
             context.set_default_timeout(60_000)
@@ -649,6 +648,5 @@ def test_a_browser_goes_there_and_back(open_world: Callable[..., World], provide
             page.wait_for_url(re.compile(r"/login\?state="), wait_until="domcontentloaded")
             assert provider.left.pop()["sub"] == "1"
             context.close()
-        browser.close()
     with reading(world.shop.engine) as conn:
         assert find_person(conn, "ann@shop.example").role == "viewer"

@@ -1,40 +1,23 @@
 """The report in a real browser: no layout shift, nothing in the console, nothing for axe, wide and at 360 pixels."""
 
-import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from experiments.service.people import add_person
 from experiments.storage.database import writing
+from tests.chromium import assert_accessible, headless, needs_chromium
 from tests.shop import Shop, experiment
 from tests.ui.browser import PASSWORD
 from tests.ui.test_reports import sell
 from webapp.clock import now
 from webapp.lab import new_token
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium")
+pytestmark = needs_chromium
 PATIENCE_MS = 120_000
 SHIFTS = """window.shifted = 0;
 new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifted += e.value })
   .observe({type: 'layout-shift', buffered: true})"""
-
-
-@pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    """The application on a port of its own."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def check_print(page: Any) -> None:
@@ -53,15 +36,12 @@ def check_print(page: Any) -> None:
 
 
 def test_the_report_is_whole_in_every_size_and_light(app: Flask, shop: Shop, address: str) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     shop.define(experiment(analysis={"minimum_days": 0, "sequential": False, "target_mde": "5%"}))
     sell(shop)
     token = new_token()
     with writing(app.extensions["offerlab"].engine) as conn:
         add_person(conn, "reader@shop.example", "viewer", token, now())
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+    with headless() as browser:
         context = browser.new_context()
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
@@ -84,12 +64,9 @@ def test_the_report_is_whole_in_every_size_and_light(app: Flask, shop: Shop, add
             assert page.evaluate("window.shifted") == 0
             assert said == []
             page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = true })")
-            assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
-            found = axe.Axe().run(page).response["violations"]
-            assert [(v["id"], v["nodes"][0]["html"]) for v in found] == []
+            assert_accessible(page)
             pictures, tables = page.locator("figure svg").count(), page.locator("figure table").count()
             assert pictures == tables
             check_print(page)
             page.locator(".term").first.focus()
             assert page.locator(".term").first.locator(".definition").is_visible()
-        browser.close()

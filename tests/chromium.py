@@ -1,4 +1,4 @@
-"""A real browser on the real server: journeys by keyboard, and what axe finds."""
+"""A real browser: Debian's Chromium, without a screen; journeys by keyboard, and what axe finds."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,12 +7,22 @@ from dataclasses import dataclass
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 MOST_TABS = 250
 PATIENCE = 60_000
 """Milliseconds until a page that does not come is an error: machines that test are slow."""
+
+
+@contextmanager
+def headless() -> Iterator[Browser]:
+    """The browser, until the end of the block."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
 
 
 @dataclass
