@@ -16,8 +16,9 @@ LANGUAGES := ru pl zh_Hans
 run: .venv/.run
 	$(BIN)/offerlab demo --port $(PORT)
 
+# a file of tests stays with one process: some share a server
 test: .venv/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 # the laws and the state machines with examples that no run has had yet; what it finds becomes a test
 explore: .venv/.dev
