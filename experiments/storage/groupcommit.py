@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Engine, event
 
 from experiments.errors import OfferlabError, Unavailable
 from experiments.storage.database import Writer, unavailable
+from experiments.threads import prompt
 
 LARGEST_QUEUE = 50_000
 """Rows that may wait; more is answered with 503, so that memory stays bounded."""
@@ -170,6 +171,7 @@ class GroupCommit:
             raise Unavailable(f"Nothing can be written any more: {error}") from None
 
     def _write_on(self) -> None:
+        prompt()
         try:
             self._write_until_idle()
         except BaseException:  # never seen; whoever comes next gets a new thread
@@ -187,7 +189,7 @@ class GroupCommit:
                 untold = [*zip(map(_Waiting.claim, batch), found, strict=True)]
             for done, each in untold:
                 _tell(done, each)
-            if self._turns is None and len(batch) > 1:  # on SQLite they come while its turn is waited for
+            if len(batch) > 1:
                 self._come(there + len(batch), GATHER)
 
     def _come(self, callers: int, seconds: float) -> bool:

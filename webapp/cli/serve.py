@@ -15,6 +15,7 @@ import click
 
 from experiments.errors import Unavailable
 from experiments.storage.database import connect
+from experiments.threads import patient
 from webapp.cli import options
 from webapp.config import load
 
@@ -62,6 +63,7 @@ def build() -> "Front":
     from webapp.server import take_over
     from webapp.watching.watcher import Watcher
 
+    patient()
     take_over()
     app = create_app()
     atexit.register(app.extensions["offerlab"].close)
