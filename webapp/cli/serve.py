@@ -2,13 +2,16 @@
 
 import atexit
 import gc
+import multiprocessing
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from tempfile import TemporaryDirectory
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import click
@@ -27,6 +30,10 @@ REQUESTS, WAITING = 12, 512
 """Requests that a worker works on at once, and that may wait; the streams that it holds come on top."""
 STOPS_WITHIN = 5
 """Seconds that a worker has to answer what was asked; the server waits so long for connections that are only kept."""
+
+
+STARTS_WITHIN = 2.0
+"""Seconds that a worker that is ready waits for the others."""
 
 
 @click.command("serve")
@@ -76,6 +83,29 @@ def build() -> "Front":
     gc.collect()
     gc.freeze()  # what lives as long as the process is not gone through again: a tenth of a second each time
     return Front(app)
+
+
+class Together:
+    """Workers that begin to listen at the same time: connections that are kept would all be the first one's else."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._ready = multiprocessing.Value("i", 0)
+
+    def wait(self, longest: float) -> None:
+        """Be ready, and wait for the others, so many seconds at most; who comes after all of them waits for nobody."""
+        with self._ready.get_lock():
+            self._ready.value += 1
+        until = monotonic() + longest
+        while self._ready.value < self._workers and monotonic() < until:
+            sleep(0.005)
+
+
+def build_together(together: Together) -> "Front":
+    """A worker's application, when those of the others are ready too."""
+    front = build()
+    together.wait(STARTS_WITHIN)
+    return front
 
 
 def _on_stop_signal(do: Callable[[], None]) -> None:
@@ -139,7 +169,7 @@ def run(host: str, port: int, workers: int, database: str | None) -> None:
     )
     server.respawned_wrks = Respawns()
     with counted_together():
-        server.serve()
+        server.serve(target_loader=partial(build_together, Together(workers)), wrap_loader=False)
 
 
 @contextmanager
