@@ -12,15 +12,16 @@ from contextlib import suppress
 def patient() -> None:
     """From here on this thread, and all that it starts, run when their turn comes."""
     if sys.platform == "linux":
-        _schedule(os.SCHED_BATCH)
+        _change(os.SCHED_OTHER, os.SCHED_BATCH)
 
 
 def prompt() -> None:
     """From here on this thread runs as soon as it is woken: for one that others wait for."""
     if sys.platform == "linux":
-        _schedule(os.SCHED_OTHER)
+        _change(os.SCHED_BATCH, os.SCHED_OTHER)
 
 
-def _schedule(policy: int) -> None:
+def _change(usual: int, policy: int) -> None:
     with suppress(OSError):
-        os.sched_setscheduler(0, policy, os.sched_param(0))
+        if os.sched_getscheduler(0) == usual:  # anything else is an operator's wish
+            os.sched_setscheduler(0, policy, os.sched_param(0))

@@ -30,8 +30,6 @@ REQUESTS, WAITING = 12, 512
 """Requests that a worker works on at once, and that may wait; the streams that it holds come on top."""
 STOPS_WITHIN = 5
 """Seconds that a worker has to answer what was asked; the server waits so long for connections that are only kept."""
-
-
 STARTS_WITHIN = 2.0
 """Seconds that a worker that is ready waits for the others."""
 
@@ -94,10 +92,12 @@ class Together:
 
     def wait(self, longest: float) -> None:
         """Be ready, and wait for the others, so many seconds at most; who comes after all of them waits for nobody."""
-        with self._ready.get_lock():
-            self._ready.value += 1
         until = monotonic() + longest
-        while self._ready.value < self._workers and monotonic() < until:
+        lock = self._ready.get_lock()
+        if lock.acquire(timeout=longest):  # one that was killed while it held the lock keeps nobody from starting
+            self._ready.get_obj().value += 1
+            lock.release()
+        while self._ready.get_obj().value < self._workers and monotonic() < until:
             sleep(0.005)
 
 

@@ -22,3 +22,10 @@ def test_who_is_ready_waits_for_the_others_and_who_comes_later_for_nobody() -> N
 
 def test_nobody_waits_for_ever() -> None:
     Together(2).wait(0.01)
+
+
+def test_a_worker_killed_while_it_said_that_it_is_ready_keeps_nobody_from_starting() -> None:
+    together = Together(1)
+    with ThreadPoolExecutor(1) as worker:
+        worker.submit(together._ready.get_lock().acquire).result(30)
+    together.wait(0.01)
